@@ -1,0 +1,19 @@
+import { describeIssues } from './describe-issues.ts';
+import { UserEvents } from './user-event.ts';
+
+export type CheckedEvents =
+  | { readonly ok: true; readonly events: UserEvents }
+  | { readonly ok: false; readonly message: string };
+
+const REMEDY =
+  'Send user.message, user.interrupt, user.tool_confirmation or user.custom_tool_result, or a plain string.';
+
+/**
+ * The one check of what a sender sends. Pure: the update validator, the signal handler and the
+ * projection all use it, so that they never disagree about what entered the log.
+ */
+export function checkEvents(input: unknown): CheckedEvents {
+  const parsed = UserEvents.safeParse(input);
+  if (parsed.success) return { ok: true, events: parsed.data };
+  return { ok: false, message: `${describeIssues(parsed.error, 'events')}. ${REMEDY}` };
+}

@@ -1,0 +1,45 @@
+import { z } from 'zod';
+
+const Networking = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('unrestricted') }),
+  z.strictObject({
+    type: z.literal('limited'),
+    allowed_hosts: z.array(z.string().min(1)).default([]),
+  }),
+]);
+
+/** How hands are made. `provider` names one that the worker on `task_queue` registered. */
+export const EnvironmentDefinition = z.strictObject({
+  name: z.string().min(1).max(256).default('environment'),
+  description: z.string().nullish(),
+  metadata: z.record(z.string(), z.string()).default({}),
+  provider: z.string().min(1).default('local'),
+  /** Default: no network. */
+  networking: Networking.default({ type: 'limited', allowed_hosts: [] }),
+  /** The hands worker that serves it: `drover-hands` or `drover-hands-<suffix>`. */
+  task_queue: z
+    .string()
+    .regex(/^drover-hands(-[a-zA-Z0-9_.-]+)?$/, 'must be drover-hands or start with drover-hands-')
+    .default('drover-hands'),
+  /** Seconds without a tool call after which a hand is released, its workspace kept. */
+  idle_release_seconds: z.int().min(1).default(1800),
+});
+export type EnvironmentDefinition = z.infer<typeof EnvironmentDefinition>;
+export type EnvironmentInput = z.input<typeof EnvironmentDefinition>;
+
+export const DEFAULT_ENVIRONMENT: EnvironmentDefinition = EnvironmentDefinition.parse({
+  name: 'default',
+});
+
+export const EnvironmentReference = z.strictObject({
+  type: z.literal('environment'),
+  id: z.string().min(1),
+  version: z.int().min(1).optional(),
+});
+export type EnvironmentReference = z.infer<typeof EnvironmentReference>;
+
+export interface ResolvedEnvironment {
+  readonly id: string | null;
+  readonly version: number | null;
+  readonly definition: EnvironmentDefinition;
+}

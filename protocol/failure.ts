@@ -1,0 +1,30 @@
+/**
+ * Dotted `type` values of every `ApplicationFailure` that Drover throws. They are stored in history
+ * and matched by retry policies and clients: add, never rename.
+ */
+export const FAILURE = {
+  modelRateLimited: 'Model.RateLimited',
+  modelOverloaded: 'Model.Overloaded',
+  modelUnavailable: 'Model.Unavailable',
+  modelStalled: 'Model.Stalled',
+  modelInvalidRequest: 'Model.InvalidRequest',
+  modelAuthentication: 'Model.Authentication',
+  modelNotFound: 'Model.NotFound',
+  modelBilling: 'Model.Billing',
+  modelResultTooLarge: 'Model.ResultTooLarge',
+  modelInterrupted: 'Model.Interrupted',
+  sandboxIsolationMissing: 'Sandbox.IsolationMissing',
+  sandboxUnavailable: 'Sandbox.Unavailable',
+  sandboxUnknownProvider: 'Sandbox.UnknownProvider',
+  sandboxJournalConflict: 'Sandbox.JournalConflict',
+  sessionInvalidInput: 'Session.InvalidInput',
+  sessionInvalidEvent: 'Session.InvalidEvent',
+  agentNotFound: 'Agent.NotFound',
+  agentArchived: 'Agent.Archived',
+  agentInvalid: 'Agent.Invalid',
+  environmentNotFound: 'Environment.NotFound',
+  environmentArchived: 'Environment.Archived',
+  environmentInvalid: 'Environment.Invalid',
+} as const;
+
+export type FailureType = (typeof FAILURE)[keyof typeof FAILURE];

@@ -1,0 +1,77 @@
+import type { ResolvedEnvironment } from './environment.ts';
+import type { AgentToolResult } from './session-event.ts';
+
+/** The default hand of a session. */
+export const MAIN_HAND = 'main';
+
+/** A hand as the session names it; each loss or release starts a new generation. */
+export interface HandName {
+  /** Workflow id of the session that owns it. */
+  readonly session_id: string;
+  readonly name: string;
+  readonly generation: number;
+}
+
+/** One provisioned hand. `instance` is the provider's own id (pod UID, supervisor id). */
+export interface HandInstance extends HandName {
+  readonly provider: string;
+  readonly instance: string;
+}
+
+export interface ToolCall {
+  /** The tool use's id: with the session it is the journal's key. */
+  readonly id: string;
+  readonly name: string;
+  readonly input: Readonly<Record<string, unknown>>;
+}
+
+export interface ProvisionInput {
+  readonly hand: HandName;
+  readonly environment: ResolvedEnvironment;
+}
+
+export interface ProvisionResult {
+  readonly hand: HandInstance;
+}
+
+export interface ExecuteInput {
+  readonly hand: HandInstance;
+  /** Journal scope: the session that makes the call, which may differ from the hand's owner. */
+  readonly session_id: string;
+  readonly call: ToolCall;
+}
+
+export interface ExecuteResult {
+  readonly events: readonly [AgentToolResult];
+  /** The hand instance is gone; the next call needs a new generation. */
+  readonly lost?: true;
+}
+
+export interface ReleaseInput {
+  readonly hand: HandInstance;
+  /** Keep the workspace for a later generation of the same hand. */
+  readonly keep_workspace: boolean;
+}
+
+/**
+ * The port of every hand, as activities on an environment's task queue. Heartbeat details of
+ * `execute` are `ExecuteProgress`.
+ */
+export interface HandActivities {
+  /** Makes the hand, or adopts the one made for the same name and generation. */
+  provision(input: ProvisionInput): Promise<ProvisionResult>;
+  /**
+   * Runs one call exactly once on exactly this instance. Tool failures, lost hands and unknown
+   * outcomes are results with `is_error`; cancellation stops the command and returns what it said.
+   */
+  execute(input: ExecuteInput): Promise<ExecuteResult>;
+  /** Ends the hand; done already is success. */
+  release(input: ReleaseInput): Promise<void>;
+}
+
+export interface ExecuteProgress {
+  readonly call_id: string;
+  /** Last lines of output, at most 2 kB. */
+  readonly tail: string;
+  readonly output_bytes: number;
+}

@@ -1,0 +1,126 @@
+import { z } from 'zod';
+import { AgentDefinition, AgentReference, type ResolvedAgent } from './agent.ts';
+import {
+  EnvironmentDefinition,
+  EnvironmentReference,
+  type ResolvedEnvironment,
+} from './environment.ts';
+import type { HandInstance, ToolCall } from './hand.ts';
+import type { ModelUsage, RefusalDetails, StopReason } from './session-event.ts';
+import { UserEvents } from './user-event.ts';
+
+/**
+ * An inline definition, a reference `{type, id, version?}`, or a string that names a registered
+ * entity at its latest version. Told apart by shape first, so that messages name the field.
+ */
+function source<Definition extends z.ZodType, Reference extends z.ZodType>(
+  type: 'agent' | 'environment',
+  definition: Definition,
+  reference: Reference,
+) {
+  return z.unknown().transform((value, context): z.output<Definition> | z.output<Reference> => {
+    const named = typeof value === 'string' ? { type, id: value } : value;
+    const isReference = typeof named === 'object' && named !== null && 'type' in named;
+    const parsed = (isReference ? reference : definition).safeParse(named);
+    if (parsed.success) return parsed.data as z.output<Definition> | z.output<Reference>;
+    for (const { path, message } of parsed.error.issues) {
+      context.addIssue({ code: 'custom', path, message });
+    }
+    return z.NEVER;
+  });
+}
+
+const AgentSource = source('agent', AgentDefinition, AgentReference);
+const EnvironmentSource = source('environment', EnvironmentDefinition, EnvironmentReference);
+
+/** Input of workflow type `session`. A string is one user message to the default agent. */
+export const SessionInput = z.preprocess(
+  (value) => (typeof value === 'string' ? { initial_events: [value] } : (value ?? {})),
+  z.strictObject({
+    agent: AgentSource.optional(),
+    environment: EnvironmentSource.optional(),
+    initial_events: UserEvents.optional(),
+    title: z.string().max(200).nullish(),
+    metadata: z.record(z.string(), z.string()).default({}),
+    /** Written by a roll-over, never by a person. */
+    continued: z
+      .custom<Continued>((value) => typeof value === 'object' && value !== null)
+      .optional(),
+  }),
+);
+export type SessionInput = z.infer<typeof SessionInput>;
+
+/** A tool call that has no result yet. */
+export interface OpenCall extends ToolCall {
+  /**
+   * `ready` runs at the next step, `confirmation` waits for a person's word, `result` for the
+   * client's `user.custom_tool_result`.
+   */
+  readonly waits_for: 'ready' | 'confirmation' | 'result';
+  readonly hand: string;
+}
+
+/** A hand by its name within the session. */
+export interface HandState {
+  readonly generation: number;
+  /** Null: this generation is not provisioned (yet, or any more). */
+  readonly instance: HandInstance | null;
+}
+
+export interface RecentUpdate {
+  readonly id: string;
+  /** Number of events the update carried. */
+  readonly count: number;
+}
+
+/** Control state that a roll-over carries. Never the transcript: that is in the earlier runs. */
+export interface Continued {
+  /** Index of the new run in the chain; the first run has 0. */
+  readonly run_index: number;
+  /** Run ids of the earlier runs, oldest first. */
+  readonly run_ids: readonly string[];
+  readonly created_at: string;
+  readonly agent: ResolvedAgent;
+  readonly environment: ResolvedEnvironment;
+  readonly status: 'running' | 'idle';
+  readonly stop_reason: StopReason | null;
+  readonly stop_details: RefusalDetails | null;
+  /** User messages and custom tool results that no model step has seen. */
+  readonly unseen: number;
+  readonly calls: readonly OpenCall[];
+  readonly hands: Readonly<Record<string, HandState>>;
+  readonly usage: ModelUsage;
+  readonly steps: number;
+  readonly turns: number;
+  /** Newest last, at most 1,000. */
+  readonly recent_updates: readonly RecentUpdate[];
+  /** Tail of the readable conversation for the Web UI, at most 4 kB. */
+  readonly details: string;
+}
+
+export type SessionStatus = 'running' | 'idle' | 'rescheduling' | 'terminated';
+
+/** A session as a resource, in the shape of the Managed Agents API where the two meet. */
+export interface SessionResource {
+  readonly type: 'session';
+  readonly id: string;
+  readonly status: SessionStatus;
+  /** Why the session is idle; null while it runs and after it ended. */
+  readonly stop_reason: StopReason | null;
+  readonly title: string | null;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Null until a registry reference is resolved. */
+  readonly agent: ResolvedAgent | null;
+  readonly environment: ResolvedEnvironment | null;
+  readonly usage: ModelUsage;
+  /** Ids of tool uses that wait for a person or the client. */
+  readonly pending_actions: readonly string[];
+  /** Provisioned hands by name. */
+  readonly hands: Readonly<Record<string, HandInstance>>;
+  readonly created_at: string;
+}
+
+/** Result of `send`: the ids that the events have in the log, in the order sent. */
+export interface SendResult {
+  readonly event_ids: readonly string[];
+}

@@ -1,0 +1,30 @@
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { TestProject } from 'vitest/node';
+import { findTemporalBinary } from '../../launch/temporal-binary.ts';
+import { SEARCH_ATTRIBUTES } from '../../protocol/search-attributes.ts';
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** host:port of the suite's Temporal server, namespace `default`. */
+    temporalAddress: string;
+  }
+}
+
+/** One real dev server for all files of a layer; `TEMPORAL_ADDRESS` names one that runs already. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const running = process.env['TEMPORAL_ADDRESS'];
+  if (running !== undefined) {
+    project.provide('temporalAddress', running);
+    return async () => {};
+  }
+  const binary = await findTemporalBinary();
+  const environment = await TestWorkflowEnvironment.createLocal({
+    server: {
+      executable: { type: 'existing-path', path: binary.path },
+      searchAttributes: Object.values(SEARCH_ATTRIBUTES),
+      extraArgs: ['--dynamic-config-value', 'history.transferProcessorMaxPollRPS=2000'],
+    },
+  });
+  project.provide('temporalAddress', environment.address);
+  return () => environment.teardown();
+}
