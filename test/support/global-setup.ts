@@ -1,4 +1,5 @@
 import { TestWorkflowEnvironment } from '@temporalio/testing';
+import type {} from 'vitest';
 import type { TestProject } from 'vitest/node';
 import { findTemporalBinary } from '../../launch/temporal-binary.ts';
 import { SEARCH_ATTRIBUTES } from '../../protocol/search-attributes.ts';
