@@ -1,10 +1,6 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
-import type { AgentDefinition, AgentInput, ResolvedAgent } from './agent.ts';
-import type {
-  EnvironmentDefinition,
-  EnvironmentInput,
-  ResolvedEnvironment,
-} from './environment.ts';
+import type { AgentDefinition, AgentInput } from './agent.ts';
+import type { EnvironmentDefinition, EnvironmentInput } from './environment.ts';
 import type { SendResult, SessionResource } from './session.ts';
 import type { SendInput } from './user-event.ts';
 
@@ -16,37 +12,35 @@ export const sendSignal = defineSignal<[SendInput]>('send');
 export const upgrade = defineSignal('upgrade');
 export const getSession = defineQuery<SessionResource>('getSession');
 
-/** A registry entity (`agent`, `environment`): its versions never change once they exist. */
+/** A registered entity: its versions never change once they exist. */
 export interface RegistryEntry<Definition> {
   readonly id: string;
-  readonly archived_at: string | null;
-  readonly created_at: string;
-  readonly updated_at: string;
   /** The latest version, from 1. */
   readonly version: number;
   readonly definition: Definition;
+  readonly created_at: string;
+  readonly updated_at: string;
+  /** Archived entities keep serving the sessions that use them, and start no new ones. */
+  readonly archived_at: string | null;
 }
 
-export const updateAgent = defineUpdate<RegistryEntry<AgentDefinition>, [AgentInput]>('update');
-export const archiveAgent = defineUpdate<RegistryEntry<AgentDefinition>, []>('archive');
-export const getAgent = defineQuery<RegistryEntry<AgentDefinition>, []>('get');
-/** One version; undefined when there is none. */
-export const getAgentVersion = defineQuery<ResolvedAgent | undefined, [number]>('getVersion');
+/** Messages of a registry entity. `Input` is a definition as a caller writes it: with defaults. */
+function registryMessages<Definition, Input>() {
+  return {
+    /** Appends a version and returns the entry. */
+    update: defineUpdate<RegistryEntry<Definition>, [Input]>('update'),
+    archive: defineUpdate<RegistryEntry<Definition>, []>('archive'),
+    /** The entry at one version, by default the latest; undefined when it has no such version. */
+    get: defineQuery<RegistryEntry<Definition> | undefined, [version?: number]>('get'),
+  };
+}
 
-export const updateEnvironment = defineUpdate<
-  RegistryEntry<EnvironmentDefinition>,
-  [EnvironmentInput]
->('update');
-export const archiveEnvironment = defineUpdate<RegistryEntry<EnvironmentDefinition>, []>('archive');
-export const getEnvironment = defineQuery<RegistryEntry<EnvironmentDefinition>, []>('get');
-export const getEnvironmentVersion = defineQuery<ResolvedEnvironment | undefined, [number]>(
-  'getVersion',
-);
+/** Messages of workflow type `agent`. */
+export const agentMessages = registryMessages<AgentDefinition, AgentInput>();
+/** Messages of workflow type `environment`. */
+export const environmentMessages = registryMessages<EnvironmentDefinition, EnvironmentInput>();
 
 /** Workflow ids of registry entities: an agent and an environment may share an id. */
-export function agentWorkflowId(id: string): string {
-  return `agent-${id}`;
-}
-export function environmentWorkflowId(id: string): string {
-  return `environment-${id}`;
+export function registryWorkflowId(type: 'agent' | 'environment', id: string): string {
+  return `${type}-${id}`;
 }

@@ -85,8 +85,10 @@ export interface Continued {
   readonly status: 'running' | 'idle';
   readonly stop_reason: StopReason | null;
   readonly stop_details: RefusalDetails | null;
-  /** User messages and custom tool results that no model step has seen. */
-  readonly unseen: number;
+  /** Input or tool results that a model step has still to answer. */
+  readonly owes_response: boolean;
+  /** Answers cut at the output limit, in a row. */
+  readonly cut_answers: number;
   readonly calls: readonly OpenCall[];
   readonly hands: Readonly<Record<string, HandState>>;
   readonly usage: ModelUsage;

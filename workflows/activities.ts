@@ -1,0 +1,52 @@
+import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow';
+import type { HandActivities } from '../protocol/hand.ts';
+import type { BrainActivities } from '../protocol/model-step.ts';
+
+/**
+ * One proxy per retry and timeout profile. The heartbeat timeout bounds how long a killed worker
+ * goes unnoticed; the first retry interval is short because most retries follow such a kill (a
+ * model's own wish to wait comes as `nextRetryDelay`).
+ */
+const HEARTBEAT_TIMEOUT = '2 seconds';
+
+/** A cancelled activity returns what it has so far, so an interrupt loses nothing. */
+const cancellationType = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED;
+
+export const { respond } = proxyActivities<Pick<BrainActivities, 'respond'>>({
+  startToCloseTimeout: '2 hours',
+  heartbeatTimeout: HEARTBEAT_TIMEOUT,
+  cancellationType,
+  retry: {
+    initialInterval: '250 milliseconds',
+    backoffCoefficient: 2,
+    maximumInterval: '1 minute',
+    maximumAttempts: 12,
+  },
+});
+
+/** Short work of the brain that always ends: it is retried until it does. */
+export const { record, resolve } = proxyActivities<Pick<BrainActivities, 'record' | 'resolve'>>({
+  startToCloseTimeout: '20 seconds',
+  retry: { initialInterval: '250 milliseconds', maximumInterval: '10 seconds' },
+});
+
+/** Tool calls are journaled in the hand, so they may be retried without end; timeouts are theirs. */
+export const { execute } = proxyActivities<Pick<HandActivities, 'execute'>>({
+  startToCloseTimeout: '7 days',
+  heartbeatTimeout: HEARTBEAT_TIMEOUT,
+  cancellationType,
+  retry: { initialInterval: '250 milliseconds', maximumInterval: '10 seconds' },
+});
+
+export const { provision } = proxyActivities<Pick<HandActivities, 'provision'>>({
+  startToCloseTimeout: '10 minutes',
+  heartbeatTimeout: '30 seconds',
+  retry: { initialInterval: '500 milliseconds', maximumInterval: '30 seconds' },
+});
+
+/** Bounded: a session does not wait for a hands worker that no longer exists. */
+export const { release } = proxyActivities<Pick<HandActivities, 'release'>>({
+  startToCloseTimeout: '20 seconds',
+  scheduleToCloseTimeout: '1 minute',
+  retry: { initialInterval: '500 milliseconds', maximumInterval: '10 seconds' },
+});

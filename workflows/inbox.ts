@@ -1,0 +1,108 @@
+import { assertNever } from '../protocol/assert-never.ts';
+import type { OpenCall } from '../protocol/session.ts';
+import type { AgentToolResult, RecordedEvent } from '../protocol/session-event.ts';
+import type { UserEvent } from '../protocol/user-event.ts';
+import { record } from './activities.ts';
+import type { SessionState } from './session-state.ts';
+
+/**
+ * Acts on everything accepted so far, in order, and writes into the log what follows from it
+ * without running anything. Returns once the inbox is empty.
+ */
+export async function emptyInbox(state: SessionState): Promise<void> {
+  while (state.inbox.length > 0) {
+    const events = state.inbox;
+    state.inbox = [];
+    state.noteDetails(events);
+    await recordEvents(
+      state,
+      events.flatMap((event) => apply(state, event)),
+    );
+  }
+}
+
+/** Writes events that no activity produced into the log. */
+export async function recordEvents(
+  state: SessionState,
+  events: readonly RecordedEvent[],
+): Promise<void> {
+  if (events.length === 0) return;
+  state.noteDetails(events);
+  await record({ events });
+}
+
+export function errorResult(call: OpenCall, text: string): AgentToolResult {
+  return {
+    type: 'agent.tool_result',
+    tool_use_id: call.id,
+    content: [{ type: 'text', text }],
+    is_error: true,
+  };
+}
+
+function apply(state: SessionState, event: UserEvent): RecordedEvent[] {
+  switch (event.type) {
+    case 'user.message':
+      state.owesResponse = true;
+      return [];
+    case 'user.interrupt':
+      return interrupt(state);
+    case 'user.tool_confirmation':
+      return confirm(state, event);
+    case 'user.custom_tool_result':
+      return takeResult(state, event);
+    default:
+      return assertNever(event);
+  }
+}
+
+/** Ends what was going on; what comes after it in the inbox starts anew. */
+function interrupt(state: SessionState): RecordedEvent[] {
+  const closed = [...state.calls.values()].map((call) =>
+    errorResult(call, 'Interrupted by the user before this call ran.'),
+  );
+  state.calls.clear();
+  state.owesResponse = false;
+  return closed;
+}
+
+type Confirmation = Extract<UserEvent, { type: 'user.tool_confirmation' }>;
+
+function confirm(state: SessionState, event: Confirmation): RecordedEvent[] {
+  const call = state.calls.get(event.tool_use_id);
+  if (call?.waits_for !== 'confirmation') {
+    return [invalidEvent(`no call ${event.tool_use_id} waits for a confirmation`)];
+  }
+  if (event.result === 'allow') {
+    state.calls.set(call.id, { ...call, waits_for: 'ready' });
+    return [];
+  }
+  state.calls.delete(call.id);
+  state.owesResponse = true;
+  const reason = event.deny_message ?? '';
+  return [errorResult(call, `Denied by the user${reason === '' ? '.' : `: ${reason}`}`)];
+}
+
+type CustomResult = Extract<UserEvent, { type: 'user.custom_tool_result' }>;
+
+function takeResult(state: SessionState, event: CustomResult): RecordedEvent[] {
+  const call = state.calls.get(event.custom_tool_use_id);
+  if (call?.waits_for !== 'result') {
+    return [invalidEvent(`no custom tool call ${event.custom_tool_use_id} waits for a result`)];
+  }
+  state.calls.delete(call.id);
+  state.owesResponse = true;
+  return [];
+}
+
+/** Only a signal gets here, or an event whose call was closed since it was accepted. */
+function invalidEvent(message: string): RecordedEvent {
+  return {
+    type: 'session.error',
+    error: {
+      type: 'invalid_event_error',
+      message: `Ignored: ${message}. getSession lists the pending_actions.`,
+      retry_status: { type: 'terminal' },
+    },
+  };
+}

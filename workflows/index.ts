@@ -1,0 +1,2 @@
+export { agent, environment } from './registry-entity.ts';
+export { session } from './session.ts';

@@ -1,0 +1,127 @@
+import { ActivityFailure, isCancellation } from '@temporalio/workflow';
+import { MAIN_HAND } from '../protocol/hand.ts';
+import type { OpenCall } from '../protocol/session.ts';
+import type { ModelRequestEnd, RecordedEvent, StopReason } from '../protocol/session-event.ts';
+import { respond } from './activities.ts';
+import { recordEvents } from './inbox.ts';
+import type { SessionState } from './session-state.ts';
+
+/** A model that only ever runs into its output limit is stopped after this many answers. */
+const MAX_CUT_ANSWERS = 3;
+
+/** How the turn ends once no call is open; undefined while it goes on. */
+export type StepEnd = StopReason | undefined;
+
+/** One model request: takes its answer into the state and says whether the turn is over. */
+export async function runModelStep(state: SessionState): Promise<StepEnd> {
+  state.owesResponse = false;
+  state.steps += 1;
+  const events = await ask(state);
+  if (events === undefined) return { type: 'retries_exhausted' };
+  state.noteDetails(events);
+  for (const call of openCalls(events)) state.calls.set(call.id, call);
+  const end = events.find((event) => event.type === 'span.model_request_end');
+  if (end === undefined) return { type: 'end_turn' };
+  state.addUsage(end.model_usage);
+  if (hasToolUse(events)) {
+    state.cutAnswers = 0;
+    state.owesResponse = true;
+    return undefined;
+  }
+  return endOf(state, end);
+}
+
+/** Undefined when the model could not be asked: the log holds the failed activity as an error. */
+async function ask(state: SessionState): Promise<readonly RecordedEvent[] | undefined> {
+  try {
+    const { events } = await respond.executeWithOptions({ summary: `step ${state.steps}` }, [
+      { step: state.steps },
+    ]);
+    return events;
+  } catch (error) {
+    // An interrupt before the step began: it said nothing.
+    if (isCancellation(error)) return [];
+    if (error instanceof ActivityFailure) return undefined;
+    throw error;
+  }
+}
+
+async function endOf(state: SessionState, end: ModelRequestEnd): Promise<StepEnd> {
+  switch (end.stop_reason) {
+    case 'pause_turn':
+      state.owesResponse = true;
+      return undefined;
+    case 'max_tokens':
+      return continueCutAnswer(state);
+    case 'refusal':
+      state.stopDetails = end.stop_details ?? null;
+      return { type: 'refusal' };
+    case 'model_context_window_exceeded':
+      await recordEvents(state, [
+        modelError('The conversation no longer fits into the context window of the model.'),
+      ]);
+      return { type: 'retries_exhausted' };
+    default:
+      state.cutAnswers = 0;
+      return { type: 'end_turn' };
+  }
+}
+
+async function continueCutAnswer(state: SessionState): Promise<StepEnd> {
+  const definition = state.agent?.definition;
+  state.cutAnswers += 1;
+  const mayContinue = definition?.assumptions.continue_after_max_tokens !== false;
+  if (mayContinue && state.cutAnswers <= MAX_CUT_ANSWERS) {
+    state.owesResponse = true;
+    return undefined;
+  }
+  state.cutAnswers = 0;
+  await recordEvents(state, [
+    modelError(
+      `The answer was cut at max_tokens (${definition?.max_tokens}). Raise max_tokens of the agent, ` +
+        'or send a message to go on.',
+    ),
+  ]);
+  return { type: 'end_turn' };
+}
+
+function modelError(message: string): RecordedEvent {
+  return {
+    type: 'session.error',
+    error: {
+      type: 'model_request_failed_error',
+      message,
+      retry_status: { type: 'terminal' },
+    },
+  };
+}
+
+function hasToolUse(events: readonly RecordedEvent[]): boolean {
+  return events.some(
+    (event) =>
+      event.type === 'agent.custom_tool_use' ||
+      (event.type === 'agent.tool_use' && !isServerToolUse(event)),
+  );
+}
+
+function isServerToolUse(event: Extract<RecordedEvent, { type: 'agent.tool_use' }>): boolean {
+  return event.block !== undefined && event.block.type !== 'tool_use';
+}
+
+/** Calls of an answer that nobody has answered: server tools and refused calls came with results. */
+function openCalls(events: readonly RecordedEvent[]): OpenCall[] {
+  const answered = new Set(
+    events.flatMap((event) => (event.type === 'agent.tool_result' ? [event.tool_use_id] : [])),
+  );
+  return events.flatMap((event): OpenCall[] => {
+    if (event.type !== 'agent.tool_use' && event.type !== 'agent.custom_tool_use') return [];
+    if (answered.has(event.id)) return [];
+    const { id, name, input } = event;
+    if (event.type === 'agent.custom_tool_use') {
+      return [{ id, name, input, hand: MAIN_HAND, waits_for: 'result' }];
+    }
+    if (isServerToolUse(event)) return [];
+    const waits_for = event.evaluated_permission === 'ask' ? 'confirmation' : 'ready';
+    return [{ id, name, input, hand: MAIN_HAND, waits_for }];
+  });
+}

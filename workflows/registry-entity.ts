@@ -1,0 +1,153 @@
+import type { QueryDefinition, UpdateDefinition } from '@temporalio/common';
+import {
+  ApplicationFailure,
+  condition,
+  continueAsNew,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { z } from 'zod';
+import { AgentDefinition } from '../protocol/agent.ts';
+import { describeIssues } from '../protocol/describe-issues.ts';
+import { EnvironmentDefinition } from '../protocol/environment.ts';
+import { FAILURE } from '../protocol/failure.ts';
+import { agentMessages, environmentMessages, type RegistryEntry } from '../protocol/messages.ts';
+
+/** All versions travel with a roll-over, whose input the server limits to 2 MB. */
+const MAX_VERSIONS_CHARACTERS = 1_000_000;
+
+interface Version<Definition> {
+  readonly definition: Definition;
+  readonly created_at: string;
+}
+
+interface RegistryState<Definition> {
+  versions: readonly Version<Definition>[];
+  archived_at: string | null;
+}
+
+interface Kind<Definition, Input> {
+  readonly update: UpdateDefinition<RegistryEntry<Definition>, [Input]>;
+  readonly archive: UpdateDefinition<RegistryEntry<Definition>, []>;
+  readonly get: QueryDefinition<RegistryEntry<Definition> | undefined, [version?: number]>;
+  readonly parse: (value: unknown) => z.ZodSafeParseResult<Definition>;
+  readonly invalid: string;
+  readonly archived: string;
+}
+
+/** A registered agent: created by starting it with its first definition. Never ends. */
+export async function agent(input: unknown): Promise<void> {
+  await registryEntity(input, {
+    ...agentMessages,
+    parse: (value) => AgentDefinition.safeParse(value),
+    invalid: FAILURE.agentInvalid,
+    archived: FAILURE.agentArchived,
+  });
+}
+
+/** A registered environment, likewise. */
+export async function environment(input: unknown): Promise<void> {
+  await registryEntity(input, {
+    ...environmentMessages,
+    parse: (value) => EnvironmentDefinition.safeParse(value),
+    invalid: FAILURE.environmentInvalid,
+    archived: FAILURE.environmentArchived,
+  });
+}
+
+async function registryEntity<Definition, Input>(
+  input: unknown,
+  kind: Kind<Definition, Input>,
+): Promise<void> {
+  const state = openState(input, kind);
+  setHandler(kind.get, (version) => toEntry(state, version));
+  setHandler(
+    kind.update,
+    (definition) => {
+      const version = toVersion(parseDefinition(definition, kind));
+      state.versions = [...state.versions, version];
+      return latestEntry(state);
+    },
+    { validator: (definition: Input) => checkUpdate(state, definition, kind) },
+  );
+  setHandler(kind.archive, () => {
+    state.archived_at ??= now();
+    return latestEntry(state);
+  });
+  await condition(() => workflowInfo().continueAsNewSuggested);
+  await continueAsNew({ rolled_over: state });
+}
+
+/** What a roll-over wrote, told from a person's definition by its one key. */
+const RolledOver = z.strictObject({ rolled_over: z.record(z.string(), z.unknown()) });
+
+function openState<Definition, Input>(
+  input: unknown,
+  kind: Kind<Definition, Input>,
+): RegistryState<Definition> {
+  const rolledOver = RolledOver.safeParse(input);
+  if (rolledOver.success)
+    return rolledOver.data.rolled_over as unknown as RegistryState<Definition>;
+  return { versions: [toVersion(parseDefinition(input, kind))], archived_at: null };
+}
+
+function parseDefinition<Definition, Input>(
+  value: unknown,
+  kind: Kind<Definition, Input>,
+): Definition {
+  const parsed = kind.parse(value);
+  if (parsed.success) return parsed.data;
+  throw failure(kind.invalid, describeIssues(parsed.error, 'definition'));
+}
+
+function checkUpdate<Definition, Input>(
+  state: RegistryState<Definition>,
+  definition: Input,
+  kind: Kind<Definition, Input>,
+): void {
+  if (state.archived_at !== null) {
+    throw failure(kind.archived, `archived at ${state.archived_at}; create another one`);
+  }
+  const versions = [...state.versions, toVersion(parseDefinition(definition, kind))];
+  if (JSON.stringify(versions).length > MAX_VERSIONS_CHARACTERS) {
+    throw failure(
+      kind.invalid,
+      'the versions together exceed 1,000,000 characters; create another one',
+    );
+  }
+}
+
+function toVersion<Definition>(definition: Definition): Version<Definition> {
+  return { definition, created_at: now() };
+}
+
+function latestEntry<Definition>(state: RegistryState<Definition>): RegistryEntry<Definition> {
+  const entry = toEntry(state, state.versions.length);
+  if (entry === undefined) throw new TypeError('a registry entity without versions');
+  return entry;
+}
+
+function toEntry<Definition>(
+  state: RegistryState<Definition>,
+  version = state.versions.length,
+): RegistryEntry<Definition> | undefined {
+  const wanted = state.versions[version - 1];
+  const first = state.versions[0];
+  if (wanted === undefined || first === undefined) return undefined;
+  return {
+    id: workflowInfo().workflowId.replace(/^(agent|environment)-/, ''),
+    version,
+    definition: wanted.definition,
+    created_at: first.created_at,
+    updated_at: wanted.created_at,
+    archived_at: state.archived_at,
+  };
+}
+
+function now(): string {
+  return new Date().toISOString();
+}
+
+function failure(type: string, message: string): ApplicationFailure {
+  return ApplicationFailure.create({ type, message, nonRetryable: true });
+}

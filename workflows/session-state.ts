@@ -1,0 +1,182 @@
+import { setCurrentDetails, workflowInfo } from '@temporalio/workflow';
+import type { ResolvedAgent } from '../protocol/agent.ts';
+import type { ResolvedEnvironment } from '../protocol/environment.ts';
+import type {
+  Continued,
+  HandState,
+  OpenCall,
+  RecentUpdate,
+  SessionInput,
+  SessionResource,
+} from '../protocol/session.ts';
+import type {
+  ModelUsage,
+  RecordedEvent,
+  RefusalDetails,
+  StopReason,
+} from '../protocol/session-event.ts';
+import type { UserEvent } from '../protocol/user-event.ts';
+import { Details } from './details.ts';
+
+const MAX_RECENT_UPDATES = 1_000;
+
+const NO_USAGE: ModelUsage = {
+  input_tokens: 0,
+  output_tokens: 0,
+  cache_creation_input_tokens: 0,
+  cache_read_input_tokens: 0,
+};
+
+/** Everything a session knows besides its log. Small: a roll-over carries all of it. */
+export class SessionState {
+  agent: ResolvedAgent | null = null;
+  environment: ResolvedEnvironment | null = null;
+  /** Null until the first status is written. */
+  status: 'running' | 'idle' | null = null;
+  stopReason: StopReason | null = null;
+  stopDetails: RefusalDetails | null = null;
+  /** The search attribute of the agent is written. */
+  announced = false;
+  /** Accepted events that the loop has not acted on, oldest first. */
+  inbox: UserEvent[] = [];
+  owesResponse = false;
+  upgradeRequested = false;
+  /** Answers cut at the output limit, in a row. */
+  cutAnswers = 0;
+  readonly calls = new Map<string, OpenCall>();
+  readonly hands = new Map<string, HandState>();
+  readonly details: Details;
+  usage: ModelUsage = NO_USAGE;
+  steps = 0;
+  turns = 0;
+  private recentUpdates: RecentUpdate[] = [];
+  private readonly recentCounts = new Map<string, number>();
+  private readonly runIndex: number;
+  private readonly runIds: readonly string[];
+  private readonly createdAt: string;
+
+  private readonly input: SessionInput;
+
+  constructor(input: SessionInput) {
+    this.input = input;
+    const continued = input.continued;
+    this.details = new Details(continued?.details ?? '');
+    this.runIndex = continued?.run_index ?? 0;
+    this.runIds = continued?.run_ids ?? [];
+    this.createdAt = continued?.created_at ?? workflowInfo().startTime.toISOString();
+    if (continued !== undefined) this.restore(continued);
+    this.enqueue(continued === undefined ? (input.initial_events ?? []) : []);
+  }
+
+  enqueue(events: readonly UserEvent[]): void {
+    this.inbox.push(...events);
+  }
+
+  /** Number of events of an update that was accepted before, in this run or an earlier one. */
+  recentCount(updateId: string): number | undefined {
+    return this.recentCounts.get(updateId);
+  }
+
+  remember(updateId: string, count: number): void {
+    this.recentUpdates.push({ id: updateId, count });
+    this.recentCounts.set(updateId, count);
+    if (this.recentUpdates.length <= MAX_RECENT_UPDATES) return;
+    const oldest = this.recentUpdates.shift();
+    if (oldest !== undefined) this.recentCounts.delete(oldest.id);
+  }
+
+  readyCalls(): OpenCall[] {
+    return [...this.calls.values()].filter((call) => call.waits_for === 'ready');
+  }
+
+  /** Calls that wait for a person or the client. */
+  waitingCalls(): OpenCall[] {
+    return [...this.calls.values()].filter((call) => call.waits_for !== 'ready');
+  }
+
+  hasInterrupt(): boolean {
+    return this.inbox.some((event) => event.type === 'user.interrupt');
+  }
+
+  hasWork(): boolean {
+    if (this.inbox.length > 0 || this.readyCalls().length > 0) return true;
+    return this.owesResponse && this.calls.size === 0;
+  }
+
+  addUsage(usage: ModelUsage): void {
+    this.usage = {
+      input_tokens: this.usage.input_tokens + usage.input_tokens,
+      output_tokens: this.usage.output_tokens + usage.output_tokens,
+      cache_creation_input_tokens:
+        this.usage.cache_creation_input_tokens + usage.cache_creation_input_tokens,
+      cache_read_input_tokens: this.usage.cache_read_input_tokens + usage.cache_read_input_tokens,
+    };
+  }
+
+  noteDetails(events: readonly (UserEvent | RecordedEvent)[]): void {
+    for (const event of events) this.details.add(event);
+    setCurrentDetails(this.details.text());
+  }
+
+  toResource(): SessionResource {
+    const hands = [...this.hands].flatMap(([name, { instance }]) =>
+      instance === null ? [] : [[name, instance] as const],
+    );
+    return {
+      type: 'session',
+      id: workflowInfo().workflowId,
+      status: this.status ?? 'idle',
+      stop_reason: this.stopReason,
+      title: this.input.title ?? null,
+      metadata: this.input.metadata,
+      agent: this.agent,
+      environment: this.environment,
+      usage: this.usage,
+      pending_actions: this.waitingCalls().map((call) => call.id),
+      hands: Object.fromEntries(hands),
+      created_at: this.createdAt,
+    };
+  }
+
+  /** Input of the next run. Only between steps, with an empty inbox. */
+  toContinuedInput(agent: ResolvedAgent, environment: ResolvedEnvironment): SessionInput {
+    const { title, metadata } = this.input;
+    const continued: Continued = {
+      run_index: this.runIndex + 1,
+      run_ids: [...this.runIds, workflowInfo().runId],
+      created_at: this.createdAt,
+      agent,
+      environment,
+      status: this.status ?? 'idle',
+      stop_reason: this.stopReason,
+      stop_details: this.stopDetails,
+      owes_response: this.owesResponse,
+      cut_answers: this.cutAnswers,
+      calls: [...this.calls.values()],
+      hands: Object.fromEntries(this.hands),
+      usage: this.usage,
+      steps: this.steps,
+      turns: this.turns,
+      recent_updates: this.recentUpdates,
+      details: this.details.carried(),
+    };
+    return { metadata, continued, ...(title === undefined ? {} : { title }) };
+  }
+
+  private restore(continued: Continued): void {
+    this.agent = continued.agent;
+    this.environment = continued.environment;
+    this.status = continued.status;
+    this.stopReason = continued.stop_reason;
+    this.stopDetails = continued.stop_details;
+    this.announced = true;
+    this.owesResponse = continued.owes_response;
+    this.cutAnswers = continued.cut_answers;
+    this.usage = continued.usage;
+    this.steps = continued.steps;
+    this.turns = continued.turns;
+    for (const call of continued.calls) this.calls.set(call.id, call);
+    for (const [name, hand] of Object.entries(continued.hands)) this.hands.set(name, hand);
+    for (const update of continued.recent_updates) this.remember(update.id, update.count);
+  }
+}

@@ -1,0 +1,118 @@
+import {
+  ApplicationFailure,
+  CancellationScope,
+  ContinueAsNew,
+  condition,
+  currentUpdateInfo,
+  setHandler,
+} from '@temporalio/workflow';
+import { checkEvents } from '../protocol/check-events.ts';
+import { describeIssues } from '../protocol/describe-issues.ts';
+import { FAILURE } from '../protocol/failure.ts';
+import { userEventId } from '../protocol/ids.ts';
+import { getSession, send, sendSignal, upgrade } from '../protocol/messages.ts';
+import { type SendResult, SessionInput } from '../protocol/session.ts';
+import type { SendInput } from '../protocol/user-event.ts';
+import { checkApplies } from './check-applies.ts';
+import { Hands } from './hands.ts';
+import { openSession } from './open-session.ts';
+import { rollOver, rollOverSuggested } from './roll-over.ts';
+import { SessionState } from './session-state.ts';
+import { becomeIdle } from './status.ts';
+import { runTurn } from './turn.ts';
+
+/**
+ * One agent session. Its history is its log; this code holds control state only. It is running or
+ * idle until somebody cancels it.
+ */
+export async function session(input: unknown): Promise<void> {
+  const parsed = SessionInput.safeParse(input);
+  if (!parsed.success) {
+    throw invalid(FAILURE.sessionInvalidInput, describeIssues(parsed.error, 'input'));
+  }
+  const state = new SessionState(parsed.data);
+  const hands = new Hands(state);
+  handleMessages(state);
+  try {
+    await openSession(state, parsed.data);
+    await live(state, hands);
+  } catch (error) {
+    if (!(error instanceof ContinueAsNew)) {
+      await CancellationScope.nonCancellable(() => hands.releaseAll({ keepWorkspace: false }));
+    }
+    throw error;
+  }
+}
+
+async function live(state: SessionState, hands: Hands): Promise<never> {
+  if (state.status === null && !state.hasWork()) becomeIdle(state, { type: 'end_turn' });
+  for (;;) {
+    if (state.hasWork()) {
+      const end = await runTurn(state, hands, rollOverSuggested);
+      if (end === 'roll_over') await rollOver(state);
+    } else if (state.upgradeRequested || rollOverSuggested()) {
+      await rollOver(state);
+    } else {
+      await waitForWork(state, hands);
+    }
+  }
+}
+
+/** Idle costs nothing but, while a hand is held, the timer that releases it. */
+async function waitForWork(state: SessionState, hands: Hands): Promise<void> {
+  const isWanted = () => state.hasWork() || state.upgradeRequested;
+  const idleSeconds = state.environment?.definition.idle_release_seconds;
+  if (hands.hasAny() && idleSeconds !== undefined) {
+    if (await condition(isWanted, idleSeconds * 1_000)) return;
+    await hands.releaseAll({ keepWorkspace: true });
+  }
+  await condition(isWanted);
+}
+
+/** Handlers only enqueue, and are synchronous: nothing of theirs can be cut off by a roll-over. */
+function handleMessages(state: SessionState): void {
+  setHandler(getSession, () => state.toResource());
+  setHandler(upgrade, () => {
+    state.upgradeRequested = true;
+  });
+  setHandler(sendSignal, (input) => {
+    const checked = checkEvents(input);
+    // The log projects a signal that fails this check as an error, by the same function.
+    if (checked.ok) state.enqueue(checked.events);
+  });
+  setHandler(send, (input) => accept(state, input), {
+    validator: (input: SendInput) => check(state, input),
+  });
+}
+
+function check(state: SessionState, input: SendInput): void {
+  if (state.recentCount(updateId()) !== undefined) return;
+  const checked = checkEvents(input);
+  const problem = checked.ok ? checkApplies(state, checked.events) : checked.message;
+  if (problem !== undefined) throw invalid(FAILURE.sessionInvalidEvent, problem);
+}
+
+function accept(state: SessionState, input: SendInput): SendResult {
+  const id = updateId();
+  const earlier = state.recentCount(id);
+  if (earlier !== undefined) return { event_ids: eventIds(id, earlier) };
+  const checked = checkEvents(input);
+  if (!checked.ok) throw invalid(FAILURE.sessionInvalidEvent, checked.message);
+  state.remember(id, checked.events.length);
+  state.enqueue(checked.events);
+  return { event_ids: eventIds(id, checked.events.length) };
+}
+
+function eventIds(id: string, count: number): string[] {
+  return Array.from({ length: count }, (_, item) => userEventId(id, item));
+}
+
+function updateId(): string {
+  const info = currentUpdateInfo();
+  if (info === undefined) throw new TypeError('send is handled outside an update');
+  return info.id;
+}
+
+function invalid(type: string, message: string): ApplicationFailure {
+  return ApplicationFailure.create({ type, message, nonRetryable: true });
+}

@@ -1,0 +1,17 @@
+import type { ToolCall } from '../protocol/hand.ts';
+
+/** Temporal refuses summaries over 400 bytes; a person reads less. */
+const MAX_SUMMARY_CHARACTERS = 60;
+
+/** What a person would call a tool call: `bash: npm test`, `read: src/main.ts`. */
+export function summarizeCall(call: ToolCall): string {
+  const subject = call.input['command'] ?? call.input['file_path'] ?? call.input['pattern'];
+  if (typeof subject !== 'string') return shorten(call.name);
+  return shorten(`${call.name}: ${subject}`);
+}
+
+function shorten(text: string): string {
+  const line = text.replace(/\s+/g, ' ').trim();
+  if (line.length <= MAX_SUMMARY_CHARACTERS) return line;
+  return `${line.slice(0, MAX_SUMMARY_CHARACTERS - 1)}…`;
+}

@@ -1,0 +1,53 @@
+import { CancellationScope, condition } from '@temporalio/workflow';
+import type { StopReason } from '../protocol/session-event.ts';
+import type { Hands } from './hands.ts';
+import { emptyInbox } from './inbox.ts';
+import { runModelStep } from './model-step.ts';
+import type { SessionState } from './session-state.ts';
+import { becomeIdle, becomeRunning } from './status.ts';
+import { runReadyCalls } from './tool-calls.ts';
+
+export type TurnEnd = 'idle' | 'roll_over';
+
+/**
+ * Works until nothing is left to do: ready calls, then a model step, and again. May leave after any
+ * step for a roll-over; the next run goes on where this one stopped.
+ */
+export async function runTurn(
+  state: SessionState,
+  hands: Hands,
+  shouldRollOver: () => boolean,
+): Promise<TurnEnd> {
+  let end: StopReason = { type: 'end_turn' };
+  for (;;) {
+    await emptyInbox(state);
+    if (state.hasWork() && shouldRollOver()) return 'roll_over';
+    if (state.readyCalls().length > 0) {
+      becomeRunning(state);
+      await interruptible(state, () => runReadyCalls(state, hands));
+    } else if (state.calls.size > 0) {
+      const event_ids = state.waitingCalls().map((call) => call.id);
+      becomeIdle(state, { type: 'requires_action', event_ids });
+      return 'idle';
+    } else if (state.owesResponse) {
+      becomeRunning(state);
+      end = (await interruptible(state, () => runModelStep(state))) ?? end;
+    } else {
+      becomeIdle(state, end);
+      return 'idle';
+    }
+  }
+}
+
+/** Runs `work`, cancelled by a user interrupt. Cancelled work still ends by itself. */
+async function interruptible<T>(state: SessionState, work: () => Promise<T>): Promise<T> {
+  const scope = new CancellationScope();
+  let isDone = false;
+  const result = scope.run(work).finally(() => {
+    isDone = true;
+  });
+  result.catch(() => {}); // handled below; without this a failure before that is unhandled
+  await condition(() => isDone || state.hasInterrupt());
+  if (!isDone) scope.cancel();
+  return result;
+}
