@@ -63,7 +63,10 @@ export interface AgentToolUse {
   readonly name: string;
   readonly input: Readonly<Record<string, unknown>>;
   readonly evaluated_permission: Permission;
-  /** Present when the block holds more than id, name and input; always for server tools. */
+  /**
+   * Present when the block holds more than id, name and input; always for server tools. Its own
+   * `input` is empty then: the call's stands in `input` and is not stored twice.
+   */
   readonly block?: ContentBlock;
 }
 
@@ -125,6 +128,11 @@ export interface ModelRequestEnd {
   readonly request_id: string | null;
   /** Named assumptions that shaped this request. */
   readonly assumptions: readonly string[];
+  /**
+   * What else the API said about its answer, as it said it: id, all usage counters with their
+   * iterations, container, context management. Null fields are left out.
+   */
+  readonly message?: Readonly<Record<string, unknown>>;
 }
 
 export type ModelStopReason = Anthropic.Beta.BetaStopReason | 'interrupted';
