@@ -7,6 +7,8 @@ import type { SessionState } from './session-state.ts';
 import { becomeIdle, becomeRunning } from './status.ts';
 import { runReadyCalls } from './tool-calls.ts';
 
+const END_TURN: StopReason = { type: 'end_turn' };
+
 export type TurnEnd = 'idle' | 'roll_over';
 
 /**
@@ -18,12 +20,13 @@ export async function runTurn(
   hands: Hands,
   shouldRollOver: () => boolean,
 ): Promise<TurnEnd> {
-  let end: StopReason = { type: 'end_turn' };
+  let end = lastEnd(state);
   for (;;) {
     await emptyInbox(state);
     if (state.hasWork() && shouldRollOver()) return 'roll_over';
     if (state.readyCalls().length > 0) {
       becomeRunning(state);
+      end = END_TURN;
       await interruptible(state, () => runReadyCalls(state, hands));
     } else if (state.calls.size > 0) {
       const event_ids = state.waitingCalls().map((call) => call.id);
@@ -31,12 +34,18 @@ export async function runTurn(
       return 'idle';
     } else if (state.owesResponse) {
       becomeRunning(state);
-      end = (await interruptible(state, () => runModelStep(state))) ?? end;
+      end = (await interruptible(state, () => runModelStep(state))) ?? END_TURN;
     } else {
       becomeIdle(state, end);
       return 'idle';
     }
   }
+}
+
+/** What an event that starts no work leaves as it was. */
+function lastEnd(state: SessionState): StopReason {
+  const last = state.stopReason;
+  return last === null || last.type === 'requires_action' ? END_TURN : last;
 }
 
 /** Runs `work`, cancelled by a user interrupt. Cancelled work still ends by itself. */

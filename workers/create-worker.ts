@@ -1,0 +1,69 @@
+import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import type { HandActivities } from '../protocol/hand.ts';
+import type { BrainActivities } from '../protocol/model-step.ts';
+import { TASK_QUEUE } from '../protocol/task-queue.ts';
+import { PAYLOAD_CONVERTER_PATH } from './workflow-bundle.ts';
+
+interface Target {
+  readonly connection: NativeConnection;
+  readonly namespace: string;
+  readonly deployment?: { readonly name: string; readonly buildId: string } | null;
+}
+
+/**
+ * A killed worker is noticed by what it stops doing: heartbeats reach the server at this interval,
+ * and its sticky queue is given up after this time.
+ */
+const NOTICE = {
+  maxHeartbeatThrottleInterval: '250 milliseconds',
+  defaultHeartbeatThrottleInterval: '250 milliseconds',
+  stickyQueueScheduleToStartTimeout: '1 second',
+} as const;
+
+/** Workflows and model steps. `taskQueue` is `drover` unless a test wants its own. */
+export function createBrainWorker(
+  target: Target & {
+    readonly bundlePath: string;
+    readonly activities: BrainActivities;
+    readonly taskQueue?: string;
+  },
+): Promise<Worker> {
+  return Worker.create({
+    ...shared(target),
+    taskQueue: target.taskQueue ?? TASK_QUEUE.session,
+    workflowBundle: { codePath: target.bundlePath },
+    activities: target.activities,
+    maxConcurrentActivityTaskExecutions: 200,
+  });
+}
+
+/** Sandboxes: provisioning, tool calls, release. */
+export function createHandsWorker(
+  target: Target & { readonly taskQueue: string; readonly activities: HandActivities },
+): Promise<Worker> {
+  return Worker.create({
+    ...shared(target),
+    taskQueue: target.taskQueue,
+    activities: target.activities,
+    maxConcurrentActivityTaskExecutions: 200,
+  });
+}
+
+function shared({ connection, namespace, deployment }: Target) {
+  return {
+    connection,
+    namespace,
+    dataConverter: { payloadConverterPath: PAYLOAD_CONVERTER_PATH },
+    ...NOTICE,
+    shutdownGraceTime: '5 seconds',
+    ...(deployment == null
+      ? {}
+      : {
+          workerDeploymentOptions: {
+            useWorkerVersioning: true,
+            version: { deploymentName: deployment.name, buildId: deployment.buildId },
+            defaultVersioningBehavior: 'PINNED',
+          },
+        }),
+  } satisfies Partial<WorkerOptions>;
+}

@@ -1,0 +1,81 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+import { describeIssues } from '../protocol/describe-issues.ts';
+import { TASK_QUEUE } from '../protocol/task-queue.ts';
+
+const ROLES = ['brain', 'hands'] as const;
+export type Role = (typeof ROLES)[number];
+
+const text = z
+  .string()
+  .optional()
+  .transform((value) => (value === '' ? undefined : value));
+
+const Environment = z.object({
+  /** Comma-separated; `all` by default. */
+  DROVER_ROLES: text.default('all').transform((value, context): readonly Role[] => {
+    if (value === undefined || value === 'all') return ROLES;
+    const roles = z
+      .array(z.enum(ROLES))
+      .min(1)
+      .safeParse(value.split(',').map((role) => role.trim()));
+    if (roles.success) return roles.data;
+    context.addIssue({ code: 'custom', message: `must be all, or a list of ${ROLES.join(', ')}` });
+    return z.NEVER;
+  }),
+  DROVER_STATE_FOLDER: text.transform((value) =>
+    value === undefined ? defaultStateFolder() : resolve(value),
+  ),
+  DROVER_HANDS_TASK_QUEUE: text.transform((value) => value ?? TASK_QUEUE.hands),
+  /** `unconfined` runs hands without isolation: only for an operator who owns the whole machine. */
+  DROVER_SANDBOX: z.enum(['required', 'unconfined']).default('required'),
+  /** With both, the worker is versioned and its sessions are pinned. */
+  DROVER_DEPLOYMENT_NAME: text,
+  DROVER_BUILD_ID: text,
+  ANTHROPIC_API_KEY: text,
+  ANTHROPIC_AUTH_TOKEN: text,
+  ANTHROPIC_BASE_URL: text,
+});
+
+export interface WorkerEnvironment {
+  readonly roles: readonly Role[];
+  readonly stateFolder: string;
+  readonly handsTaskQueue: string;
+  readonly isolation: 'required' | 'unconfined';
+  readonly deployment: { readonly name: string; readonly buildId: string } | null;
+  readonly anthropic: {
+    readonly apiKey: string | null;
+    readonly authToken: string | null;
+    readonly baseUrl: string | null;
+  };
+}
+
+/** @throws Error naming every variable that is wrong. */
+export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): WorkerEnvironment {
+  const parsed = Environment.safeParse(variables);
+  if (!parsed.success) throw new Error(describeIssues(parsed.error, 'environment'));
+  const values = parsed.data;
+  const { DROVER_DEPLOYMENT_NAME: name, DROVER_BUILD_ID: buildId } = values;
+  if ((name === undefined) !== (buildId === undefined)) {
+    throw new Error(
+      'environment: set DROVER_DEPLOYMENT_NAME and DROVER_BUILD_ID together, or neither',
+    );
+  }
+  return {
+    roles: values.DROVER_ROLES,
+    stateFolder: values.DROVER_STATE_FOLDER,
+    handsTaskQueue: values.DROVER_HANDS_TASK_QUEUE,
+    isolation: values.DROVER_SANDBOX,
+    deployment: name === undefined || buildId === undefined ? null : { name, buildId },
+    anthropic: {
+      apiKey: values.ANTHROPIC_API_KEY ?? null,
+      authToken: values.ANTHROPIC_AUTH_TOKEN ?? null,
+      baseUrl: values.ANTHROPIC_BASE_URL ?? null,
+    },
+  };
+}
+
+function defaultStateFolder(): string {
+  return join(homedir(), '.local', 'state', 'drover');
+}

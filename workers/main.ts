@@ -1,0 +1,90 @@
+import { join } from 'node:path';
+import Anthropic from '@anthropic-ai/sdk';
+import { Client } from '@temporalio/client';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { DefaultLogger, NativeConnection, Runtime, type Worker } from '@temporalio/worker';
+import { createHandActivities } from '../activities/hands/activities.ts';
+import { createLocalProvider } from '../activities/hands/local/local-provider.ts';
+import { createModelActivities } from '../activities/model/activities.ts';
+import { createRegistryActivities } from '../activities/registry/activities.ts';
+import { createStepReader } from '../log/step-reader.ts';
+import { createBrainWorker, createHandsWorker } from './create-worker.ts';
+import { readEnvironment, type WorkerEnvironment } from './env.ts';
+import { retentionWarning, verifySearchAttributes } from './verify-namespace.ts';
+import { loadWorkflowBundle, PAYLOAD_CONVERTER_PATH } from './workflow-bundle.ts';
+
+interface Target {
+  readonly connection: NativeConnection;
+  readonly namespace: string;
+  readonly environment: WorkerEnvironment;
+}
+
+async function main(): Promise<void> {
+  Runtime.install({ logger: new DefaultLogger('WARN') });
+  const environment = readEnvironment();
+  const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
+  const connection = await NativeConnection.connect(connectionOptions);
+  try {
+    await verifySearchAttributes(connection, namespace);
+    const warning = await retentionWarning(connection, namespace);
+    if (warning !== undefined) console.warn(`drover worker: warning: ${warning}`);
+    const target = { connection, namespace, environment };
+    const workers = await Promise.all(environment.roles.map((role) => CREATE[role](target)));
+    const running = Promise.all(workers.map((worker) => worker.run()));
+    console.log(`drover worker: polling as ${environment.roles.join(', ')} (pid ${process.pid})`);
+    await running;
+  } finally {
+    await connection.close();
+  }
+}
+
+const CREATE = {
+  async brain({ connection, namespace, environment }: Target): Promise<Worker> {
+    const client = new Client({
+      connection,
+      namespace,
+      dataConverter: { payloadConverterPath: PAYLOAD_CONVERTER_PATH },
+    });
+    const log = createStepReader({ service: connection.workflowService, namespace });
+    const bundlePath = await loadWorkflowBundle(join(environment.stateFolder, 'cache'));
+    return createBrainWorker({
+      connection,
+      namespace,
+      deployment: environment.deployment,
+      bundlePath,
+      activities: {
+        ...createModelActivities({ anthropic: createAnthropic(environment), log }),
+        ...createRegistryActivities({ client }),
+      },
+    });
+  },
+
+  hands({ connection, namespace, environment }: Target): Promise<Worker> {
+    const local = createLocalProvider({
+      stateFolder: environment.stateFolder,
+      isolation: environment.isolation,
+    });
+    return createHandsWorker({
+      connection,
+      namespace,
+      deployment: environment.deployment,
+      taskQueue: environment.handsTaskQueue,
+      activities: createHandActivities({ providers: { local } }),
+    });
+  },
+} as const;
+
+/** Temporal owns retry, so the vendor's is off. */
+function createAnthropic({ anthropic }: WorkerEnvironment): Anthropic {
+  return new Anthropic({
+    apiKey: anthropic.apiKey,
+    authToken: anthropic.authToken,
+    baseURL: anthropic.baseUrl,
+    maxRetries: 0,
+  });
+}
+
+main().catch((error: unknown) => {
+  console.error(`drover worker: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+});

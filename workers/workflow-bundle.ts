@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto';
+import { access, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
+
+const PROJECT = fileURLToPath(new URL('..', import.meta.url));
+/** Everything a bundle is made of: a change in any of them makes another bundle. */
+const SOURCES = ['workflows', 'protocol', 'package-lock.json'];
+
+export const PAYLOAD_CONVERTER_PATH = join(PROJECT, 'protocol', 'payload-converter.ts');
+
+/**
+ * Path of the bundled workflow code, made once per version of the sources: bundling takes seconds,
+ * and a worker that is respawned after a crash should poll at once.
+ */
+export async function loadWorkflowBundle(cacheFolder: string): Promise<string> {
+  const path = join(cacheFolder, `workflows-${await hashSources()}.js`);
+  const isCached = await access(path).then(
+    () => true,
+    () => false,
+  );
+  if (isCached) return path;
+  const { code } = await bundleWorkflowCode({
+    workflowsPath: join(PROJECT, 'workflows', 'index.ts'),
+    payloadConverterPath: PAYLOAD_CONVERTER_PATH,
+    logger: new DefaultLogger('WARN'),
+  });
+  await mkdir(cacheFolder, { recursive: true });
+  const partial = `${path}.${process.pid}`;
+  await writeFile(partial, code);
+  await rename(partial, path);
+  return path;
+}
+
+async function hashSources(): Promise<string> {
+  const hash = createHash('sha256');
+  for (const source of SOURCES) {
+    for (const file of await filesOf(join(PROJECT, source))) {
+      hash
+        .update(file)
+        .update('\0')
+        .update(await readFile(file))
+        .update('\0');
+    }
+  }
+  return hash.digest('hex').slice(0, 16);
+}
+
+async function filesOf(path: string): Promise<string[]> {
+  const entries = await readdir(path, { withFileTypes: true }).catch(() => undefined);
+  if (entries === undefined) return [path];
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(path, entry.name));
+  return files.sort();
+}
