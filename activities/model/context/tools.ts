@@ -1,0 +1,39 @@
+import type Anthropic from '@anthropic-ai/sdk';
+import { betaAgentToolset20260401 } from '@anthropic-ai/sdk/tools/agent-toolset/node';
+import { type AgentDefinition, HAND_TOOLS, SERVER_TOOLS } from '../../../protocol/agent.ts';
+import { grantFor } from '../../../protocol/tool-permission.ts';
+
+type Tool = Anthropic.Beta.BetaToolUnion;
+
+/** The forms without dynamic filtering: that would need the code execution tool as well. */
+const SERVER_TOOL_PARAMS: Readonly<Record<(typeof SERVER_TOOLS)[number], Tool>> = {
+  web_search: { type: 'web_search_20250305', name: 'web_search' },
+  web_fetch: { type: 'web_fetch_20250910', name: 'web_fetch' },
+};
+
+/** Tools of the agent in an order that never changes: the prompt cache starts with them. */
+export function toTools(agent: AgentDefinition): Tool[] {
+  const handTools = HAND_TOOLS.filter((name) => grantFor(agent, name) !== undefined);
+  const serverTools = SERVER_TOOLS.filter((name) => grantFor(agent, name)?.kind === 'server');
+  const customTools = agent.tools.flatMap((tool): Tool[] => {
+    if (tool.type !== 'custom') return [];
+    const { name, description, input_schema } = tool;
+    return [{ type: 'custom', name, description, input_schema }];
+  });
+  return [
+    ...handTools.map(handTool),
+    ...serverTools.map((name) => SERVER_TOOL_PARAMS[name]),
+    ...customTools,
+  ];
+}
+
+/** As the SDK words it, for the model learned these tools from its wording. Nothing is run here. */
+function handTool(toolName: (typeof HAND_TOOLS)[number]): Tool {
+  const toolset = betaAgentToolset20260401({ workdir: '.' });
+  const tool = toolset.find(({ name }) => name === toolName);
+  if (tool === undefined || !('input_schema' in tool) || !('description' in tool)) {
+    throw new TypeError(`the SDK's agent toolset has no tool ${toolName}`);
+  }
+  const { name, description, input_schema } = tool;
+  return { type: 'custom', name, ...(description ? { description } : {}), input_schema } as Tool;
+}

@@ -1,0 +1,62 @@
+import type Anthropic from '@anthropic-ai/sdk';
+import type { AgentDefinition, Assumption } from '../../protocol/agent.ts';
+import type { SessionEvent } from '../../protocol/session-event.ts';
+import { applyAssumptions } from './context/assumptions.ts';
+import { withCacheBreakpoints } from './context/cache-breakpoints.ts';
+import { type Message, toMessages } from './context/messages.ts';
+import { toSteps } from './context/session-step.ts';
+import { toTools } from './context/tools.ts';
+
+/** Body of a model request, with the betas it needs. */
+export interface MessagesRequest
+  extends Pick<
+    Anthropic.Beta.MessageCreateParamsStreaming,
+    'model' | 'max_tokens' | 'thinking' | 'output_config' | 'speed' | 'betas'
+  > {
+  readonly system?: Anthropic.Beta.BetaTextBlockParam[];
+  readonly tools?: Anthropic.Beta.BetaToolUnion[];
+  readonly messages: Message[];
+}
+
+export interface BuiltRequest {
+  readonly request: MessagesRequest;
+  /** Named assumptions that shaped it. */
+  readonly assumptions: readonly Assumption[];
+}
+
+/**
+ * What the model sees of the log. Pure, and stable: the request of a later step begins with this
+ * one, byte by byte, but for the cache marks.
+ */
+export function buildRequest(
+  agent: AgentDefinition,
+  events: readonly SessionEvent[],
+): BuiltRequest {
+  const { steps, assumptions } = applyAssumptions(agent, toSteps(events));
+  const request = { ...settings(agent), messages: toMessages(steps) };
+  return { request: withCacheBreakpoints(request), assumptions };
+}
+
+function settings(agent: AgentDefinition): Omit<MessagesRequest, 'messages'> {
+  const { id, effort, speed } = agent.model;
+  const tools = toTools(agent);
+  const betas = neededBetas(agent);
+  return {
+    model: id,
+    max_tokens: agent.max_tokens,
+    ...(agent.system ? { system: [{ type: 'text', text: agent.system }] } : {}),
+    ...(tools.length > 0 ? { tools } : {}),
+    ...(agent.thinking === undefined ? {} : { thinking: agent.thinking }),
+    ...(effort === undefined ? {} : { output_config: { effort } }),
+    ...(speed === undefined ? {} : { speed }),
+    ...(betas.length > 0 ? { betas } : {}),
+  };
+}
+
+/** Adaptive thinking interleaves with tools by itself; a fixed budget has to be told to. */
+function neededBetas(agent: AgentDefinition): string[] {
+  return [
+    ...(agent.model.speed === undefined ? [] : ['fast-mode-2026-02-01']),
+    ...(agent.thinking?.type === 'enabled' ? ['interleaved-thinking-2025-05-14'] : []),
+  ];
+}

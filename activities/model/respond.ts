@@ -1,0 +1,99 @@
+import type Anthropic from '@anthropic-ai/sdk';
+import { ApplicationFailure, Context } from '@temporalio/activity';
+import { FAILURE } from '../../protocol/failure.ts';
+import { historyEventId } from '../../protocol/ids.ts';
+import type { RespondProgress, RespondResult } from '../../protocol/model-step.ts';
+import { type Answer, emptyAnswer } from './answer.ts';
+import { toEvents } from './answer-events.ts';
+import { isUserInterrupt } from './cancellation.ts';
+import { checkResultSize } from './check-result-size.ts';
+import { startHeartbeat } from './heartbeat.ts';
+import { toModelFailure } from './model-failure.ts';
+import { toProgress } from './progress.ts';
+import { type ReadAnswer, readAnswer } from './read-answer.ts';
+import { type BuiltRequest, buildRequest } from './request.ts';
+import { toRequestEnd } from './request-end.ts';
+import type { StepContext, StepLog } from './step-log.ts';
+
+export interface RespondDependencies {
+  readonly anthropic: Anthropic;
+  readonly log: StepLog;
+  readonly stallTimeoutMs: number;
+}
+
+/** One model request: log → request → answer → events. Heartbeats its progress throughout. */
+export async function respond(dependencies: RespondDependencies): Promise<RespondResult> {
+  const context = Context.current();
+  let progress: RespondProgress = {
+    attempt: context.info.attempt,
+    event_id: null,
+    event_type: null,
+    offset: 0,
+    text: '',
+  };
+  const heartbeat = startHeartbeat(() => context.heartbeat(progress));
+  try {
+    const step = await dependencies.log.readStep(ownActivity(context));
+    const built = buildRequest(step.agent.definition, step.events);
+    const read = await ask(dependencies, built, context, (answer) => {
+      progress = progressOf(answer, step, context);
+      heartbeat.onContent();
+    });
+    // An interrupt that came after the last word cut nothing.
+    const isCut = !read.answer.isFinished && isUserInterrupt(context);
+    return toResult(read, built, step, isCut);
+  } finally {
+    heartbeat.stop();
+  }
+}
+
+function ownActivity(context: Context): Parameters<StepLog['readStep']>[0] {
+  const { workflowExecution, activityId } = context.info;
+  if (workflowExecution === undefined) {
+    throw ApplicationFailure.nonRetryable(
+      'respond runs only as an activity of a session: it reads the log of its own workflow',
+      FAILURE.sessionInvalidInput,
+    );
+  }
+  return { ...workflowExecution, activityId };
+}
+
+async function ask(
+  { anthropic, stallTimeoutMs }: RespondDependencies,
+  { request }: BuiltRequest,
+  context: Context,
+  onProgress: (answer: Answer) => void,
+): Promise<ReadAnswer> {
+  const signal = context.cancellationSignal;
+  // Interrupted before it was sent: asking would only cost.
+  if (signal.aborted) return { answer: emptyAnswer(), requestId: null };
+  try {
+    return await readAnswer(anthropic, request, { signal, stallTimeoutMs, onProgress });
+  } catch (error) {
+    throw toModelFailure(error, Date.now());
+  }
+}
+
+function progressOf(answer: Answer, step: StepContext, context: Context): RespondProgress {
+  // Item 0 of the step is its request start; the answer's events follow.
+  const eventIdAt = (index: number) =>
+    historyEventId(step.identityRunId, step.scheduledEventId, index + 1);
+  return toProgress(answer, step.agent.definition, context.info.attempt, eventIdAt);
+}
+
+function toResult(
+  read: ReadAnswer,
+  built: BuiltRequest,
+  step: StepContext,
+  isCut: boolean,
+): RespondResult {
+  const end = toRequestEnd(read, {
+    startId: historyEventId(step.identityRunId, step.scheduledEventId, 0),
+    model: built.request.model,
+    assumptions: built.assumptions,
+    isCut,
+  });
+  const result = { events: [...toEvents(read.answer, step.agent.definition), end] };
+  checkResultSize(result);
+  return result;
+}
