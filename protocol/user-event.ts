@@ -48,7 +48,7 @@ export type UserEventInput =
   | z.infer<typeof UserInterrupt>
   | z.infer<typeof UserToolConfirmation>
   | (Omit<z.infer<typeof UserCustomToolResult>, 'content'> & {
-      readonly content?: string | ResultContent;
+      readonly content?: string | ResultContent | undefined;
     });
 
 export type SendInput = UserEventInput | readonly UserEventInput[];
