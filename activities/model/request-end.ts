@@ -16,14 +16,7 @@ export interface RequestFacts {
 /** Closes the events of an answer. */
 export function toRequestEnd(read: ReadAnswer, facts: RequestFacts): ModelRequestEnd {
   const { answer, requestId } = read;
-  const {
-    type: _type,
-    role: _role,
-    model,
-    stop_reason: _said,
-    stop_details,
-    ...message
-  } = answer.message;
+  const { type: _type, role: _role, model, stop_reason: _said, ...message } = answer.message;
   const details = toRefusalDetails(message['stop_details']);
   return {
     type: 'span.model_request_end',
