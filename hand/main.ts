@@ -1,0 +1,58 @@
+import { mkdirSync } from 'node:fs';
+import { connect } from 'node:net';
+import { createBashTool } from './bash-tool.ts';
+import { endProcesses } from './end-processes.ts';
+import { createFileTools } from './file-tools.ts';
+import { createHand } from './hand.ts';
+import { createHandProcesses } from './hand-processes.ts';
+import { openJournal } from './journal.ts';
+import { createOutputPipe } from './output-pipe.ts';
+import { serveHand } from './serve.ts';
+import type { HandSettings } from './settings.ts';
+
+// The daemon inside a sandbox. It speaks over its standard input and output and ends, with every
+// process of the hand, when its input does.
+
+const PRELOAD_AFTER_MS = 500;
+
+const settings = JSON.parse(process.argv[2] ?? '{}') as HandSettings;
+const { instance, workspace, output, temporary } = settings;
+for (const folder of [workspace, settings.journal, output, temporary]) {
+  mkdirSync(folder, { recursive: true });
+}
+
+const processes = createHandProcesses({ instance, ownsNamespace: settings.owns_namespace });
+const files = createFileTools({ folder: workspace, roots: [output, temporary] });
+const bash = createBashTool({
+  folder: workspace,
+  outputFolder: output,
+  pipe: createOutputPipe(`${temporary}/.output-${process.pid}`),
+  processes,
+});
+const hand = createHand({
+  journal: openJournal(settings.journal),
+  tools: { bash, ...files.tools },
+});
+
+process.stdin.on('end', () => void leave());
+process.stdin.on('error', () => void leave());
+serveHand(
+  hand,
+  { type: 'hello', instance, sockets_blocked: await areSocketsBlocked(`${temporary}/.none`) },
+  { input: process.stdin, output: process.stdout },
+);
+setTimeout(() => void files.preload(), PRELOAD_AFTER_MS).unref();
+
+async function leave(): Promise<void> {
+  await endProcesses(processes.all, { graceMs: 0 });
+  process.exit();
+}
+
+/** Tries what isolation must refuse: a socket in the file system, which could be a host's. */
+function areSocketsBlocked(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    connect({ path }).on('error', (error: NodeJS.ErrnoException) => {
+      resolve(error.code === 'EPERM' || error.code === 'EACCES');
+    });
+  });
+}

@@ -1,0 +1,14 @@
+/** What a hand's daemon is started with: its one argument, as JSON. */
+export interface HandSettings {
+  readonly instance: string;
+  /** Where tools work. */
+  readonly workspace: string;
+  /** The journal. */
+  readonly journal: string;
+  /** Whole outputs of commands whose result is cut. */
+  readonly output: string;
+  /** `$TMPDIR` of commands. */
+  readonly temporary: string;
+  /** The daemon has a pid namespace of its own. */
+  readonly owns_namespace: boolean;
+}
