@@ -84,11 +84,14 @@ async function stream(
 }
 
 /** Waits for a slow reader, or for its going away. */
-function write(response: ServerResponse, text: string): Promise<void> | void {
+async function write(response: ServerResponse, text: string): Promise<void> {
   if (response.write(text)) return;
-  return new Promise((resolve) => {
-    response.once('drain', resolve);
-    response.once('close', resolve);
+  await new Promise<void>((resolve) => {
+    const done = () => {
+      response.off('drain', done).off('close', done);
+      resolve();
+    };
+    response.on('drain', done).on('close', done);
   });
 }
 

@@ -46,7 +46,7 @@ function toolUseEvents(
   if (!item.isComplete) return [];
   // Nothing of a refused answer may run: kept as a block, it is not a call that waits for a result.
   if (answer.stopReason === 'refusal') return [{ type: 'agent.message', content: [], block }];
-  const problem = toolProblem(item, block.name, answer.stopReason, agent);
+  const problem = toolProblem(item, block.name, answer, agent);
   if (problem !== undefined) {
     return [
       toolUse(block, 'deny'),

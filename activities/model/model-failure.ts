@@ -1,4 +1,4 @@
-import { AnthropicError, APIConnectionError, APIError } from '@anthropic-ai/sdk';
+import { APIConnectionError, APIError } from '@anthropic-ai/sdk';
 import { ApplicationFailure } from '@temporalio/common';
 import { FAILURE, type FailureType } from '../../protocol/failure.ts';
 import { isObject } from './json-object.ts';
@@ -116,8 +116,7 @@ function rootMessage(error: Error): string {
 }
 
 function isMissingCredentials(error: unknown): boolean {
-  if (!(error instanceof Error) || error instanceof BrokenStreamError) return false;
-  return error instanceof AnthropicError || /authentication method/.test(error.message);
+  return error instanceof Error && /could not resolve authentication/i.test(error.message);
 }
 
 /** A proxy may echo the key it was given. */

@@ -6,6 +6,11 @@ import { toEvents } from './answer-events.ts';
 
 const MAX_TEXT_BYTES = 16 * 1024;
 
+/** Before the first word. */
+export function noProgress(attempt: number): RespondProgress {
+  return { attempt, event_id: null, event_type: null, offset: 0, text: '' };
+}
+
 /** The last thing the model said in words, under the id that it will have in the log. */
 export function toProgress(
   answer: Answer,
@@ -17,9 +22,7 @@ export function toProgress(
   const index = events.findLastIndex((event) => spokenText(event) !== undefined);
   const event = events[index];
   const spoken = event && spokenText(event);
-  if (spoken === undefined) {
-    return { attempt, event_id: null, event_type: null, offset: 0, text: '' };
-  }
+  if (spoken === undefined) return noProgress(attempt);
   const text = tail(spoken.text);
   return {
     attempt,

@@ -9,7 +9,7 @@ import { isUserInterrupt } from './cancellation.ts';
 import { checkResultSize } from './check-result-size.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { toModelFailure } from './model-failure.ts';
-import { toProgress } from './progress.ts';
+import { noProgress, toProgress } from './progress.ts';
 import { type ReadAnswer, readAnswer } from './read-answer.ts';
 import { type BuiltRequest, buildRequest } from './request.ts';
 import { toRequestEnd } from './request-end.ts';
@@ -24,19 +24,15 @@ export interface RespondDependencies {
 /** One model request: log → request → answer → events. Heartbeats its progress throughout. */
 export async function respond(dependencies: RespondDependencies): Promise<RespondResult> {
   const context = Context.current();
-  let progress: RespondProgress = {
-    attempt: context.info.attempt,
-    event_id: null,
-    event_type: null,
-    offset: 0,
-    text: '',
-  };
-  const heartbeat = startHeartbeat(() => context.heartbeat(progress));
+  const { attempt } = context.info;
+  // Told on demand: putting it together for every delta would be quadratic in a long answer.
+  let progress = (): RespondProgress => noProgress(attempt);
+  const heartbeat = startHeartbeat(() => context.heartbeat(progress()));
   try {
     const step = await dependencies.log.readStep(ownActivity(context));
     const built = buildRequest(step.agent.definition, step.events);
     const read = await ask(dependencies, built, context, (answer) => {
-      progress = progressOf(answer, step, context);
+      progress = () => progressOf(answer, step, attempt);
       heartbeat.onContent();
     });
     // An interrupt that came after the last word cut nothing.
@@ -74,11 +70,11 @@ async function ask(
   }
 }
 
-function progressOf(answer: Answer, step: StepContext, context: Context): RespondProgress {
+function progressOf(answer: Answer, step: StepContext, attempt: number): RespondProgress {
   // Item 0 of the step is its request start; the answer's events follow.
   const eventIdAt = (index: number) =>
     historyEventId(step.identityRunId, step.scheduledEventId, index + 1);
-  return toProgress(answer, step.agent.definition, context.info.attempt, eventIdAt);
+  return toProgress(answer, step.agent.definition, attempt, eventIdAt);
 }
 
 function toResult(

@@ -1,7 +1,7 @@
 import { type AgentDefinition, HAND_TOOLS, SERVER_TOOLS } from '../../protocol/agent.ts';
 import type { ModelStopReason } from '../../protocol/session-event.ts';
 import { grantFor } from '../../protocol/tool-permission.ts';
-import type { AnswerBlock } from './answer.ts';
+import type { Answer, AnswerBlock } from './answer.ts';
 
 /** Characters of a broken input that are shown to the model: it knows the beginning. */
 const SHOWN_INPUT_CHARACTERS = 200;
@@ -10,12 +10,12 @@ const SHOWN_INPUT_CHARACTERS = 200;
 export function toolProblem(
   item: AnswerBlock,
   toolName: string,
-  stopReason: ModelStopReason | null,
+  answer: Answer,
   agent: AgentDefinition,
 ): string | undefined {
   if (grantFor(agent, toolName) === undefined) return unknownTool(toolName, agent);
-  if (item.inputProblem !== undefined) return badInput(item, toolName, stopReason);
-  return undefined;
+  if (item.inputProblem !== undefined) return badInput(item, toolName, answer.stopReason);
+  return isCutBeforeInput(item, answer) ? cutInput(toolName) : undefined;
 }
 
 /** Names of the tools that the model may call, in the order of the request. */
@@ -38,6 +38,17 @@ function badInput(item: AnswerBlock, toolName: string, stopReason: ModelStopReas
   return (
     `The input of "${toolName}" is not valid JSON, so nothing was run: ${item.inputProblem}. ` +
     `It ended with: ${end}`
+  );
+}
+
+/** A tool without arguments has no input text either; only the last block can be a cut one. */
+function isCutBeforeInput(item: AnswerBlock, answer: Answer): boolean {
+  return (
+    answer.stopReason === 'max_tokens' &&
+    item === answer.blocks.at(-1) &&
+    item.inputText === '' &&
+    'input' in item.block &&
+    Object.keys(Object(item.block.input)).length === 0
   );
 }
 
