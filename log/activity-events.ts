@@ -1,0 +1,171 @@
+import type { temporal } from '@temporalio/proto';
+import type { ExecuteInput, HandInstance } from '../protocol/hand.ts';
+import { historyEventId } from '../protocol/ids.ts';
+import { ACTIVITY, type ResolveResult } from '../protocol/model-step.ts';
+import type { AgentToolResult, RecordedEvent } from '../protocol/session-event.ts';
+import {
+  contribute,
+  contributeError,
+  contributeOwn,
+  type Source,
+  settleQueued,
+} from './contribute.ts';
+import { describeFailure, sessionErrorType } from './failure-words.ts';
+import { type Failure, toNumber } from './history-event.ts';
+import { isRecord, isUndecodable, readFirst } from './read-payload.ts';
+import type { RunDraft } from './run-draft.ts';
+import { identityRunId, type OpenActivity } from './run-state.ts';
+
+type Scheduled = temporal.api.history.v1.IActivityTaskScheduledEventAttributes;
+type Started = temporal.api.history.v1.IActivityTaskStartedEventAttributes;
+type Completed = temporal.api.history.v1.IActivityTaskCompletedEventAttributes;
+type Failed = Pick<
+  temporal.api.history.v1.IActivityTaskFailedEventAttributes,
+  'scheduledEventId' | 'failure'
+>;
+type Attributes<Kind> = Kind | null | undefined;
+
+/** A model step begins when it is scheduled: that is the point of the log which it sees. */
+export function scheduleActivity(
+  draft: RunDraft,
+  source: Source,
+  attributes: Attributes<Scheduled>,
+) {
+  const name = attributes?.activityType?.name ?? '';
+  if (name === ACTIVITY.respond) {
+    settleQueued(draft, source.time);
+    const start_id = historyEventId(identityRunId(draft), source.eventId, 0);
+    draft.activities.set(source.eventId, { name, start_id });
+    contributeOwn(draft, source, { type: 'span.model_request_start' });
+    return;
+  }
+  const input = readFirst(attributes?.input) as Partial<ExecuteInput> | undefined;
+  const call_id = input?.call?.id;
+  const hand = input?.hand;
+  draft.activities.set(source.eventId, {
+    name,
+    ...(call_id === undefined ? {} : { call_id }),
+    ...(hand === undefined ? {} : { hand }),
+  });
+}
+
+/** Earlier attempts leave no event of their own; the last one's start says what they ran into. */
+export function startActivity(draft: RunDraft, source: Source, attributes: Attributes<Started>) {
+  const activity = draft.activities.get(toNumber(attributes?.scheduledEventId));
+  if (activity?.name !== ACTIVITY.respond) return;
+  if ((attributes?.attempt ?? 1) <= 1 || !attributes?.lastFailure) return;
+  contributeError(draft, source, {
+    type: sessionErrorType(attributes.lastFailure),
+    message: `The model request was tried again: ${describeFailure(attributes.lastFailure)}`,
+    retry_status: { type: 'retrying' },
+  });
+}
+
+export function completeActivity(
+  draft: RunDraft,
+  source: Source,
+  attributes: Attributes<Completed>,
+) {
+  const scheduledId = toNumber(attributes?.scheduledEventId);
+  const activity = closeActivity(draft, scheduledId);
+  const result = readFirst(attributes?.result);
+  if (isUndecodable(result)) {
+    contributeError(draft, source, {
+      type: 'unknown_error',
+      message: `The result of ${activity.name} could not be decoded: ${result.undecodable}`,
+      retry_status: { type: 'terminal' },
+    });
+    return;
+  }
+  contributeResult(draft, source, { activity, scheduledId, result });
+  takeResult(draft, activity, result);
+}
+
+/** An activity that ended without a result. A cancelled model step said nothing. */
+export function failActivity(draft: RunDraft, source: Source, attributes: Attributes<Failed>) {
+  const scheduledId = toNumber(attributes?.scheduledEventId);
+  const activity = closeActivity(draft, scheduledId);
+  const failure = attributes?.failure;
+  if (activity.name === ACTIVITY.execute && activity.call_id !== undefined) {
+    const body = failedCall(activity.call_id, failure);
+    contribute(draft, source, { body, item: 0, id: mint(draft, scheduledId, 0) });
+  }
+  if (activity.name === ACTIVITY.respond && !failure?.canceledFailureInfo) {
+    const error = {
+      type: sessionErrorType(failure),
+      message: `The model request failed: ${describeFailure(failure)}`,
+      retry_status: { type: 'exhausted' },
+    } as const;
+    const body = { type: 'session.error', error } as const;
+    contribute(draft, source, { body, item: 0, id: mint(draft, scheduledId, 1) });
+  }
+}
+
+function closeActivity(draft: RunDraft, scheduledId: number): OpenActivity {
+  const activity = draft.activities.get(scheduledId) ?? { name: 'an unknown activity' };
+  draft.activities.delete(scheduledId);
+  return activity;
+}
+
+interface Ended {
+  readonly activity: OpenActivity;
+  readonly scheduledId: number;
+  readonly result: unknown;
+}
+
+function contributeResult(draft: RunDraft, source: Source, ended: Ended): void {
+  const { activity, scheduledId, result } = ended;
+  if (!isRecord(result) || !Array.isArray(result['events'])) return;
+  /** Item 0 of a model step is its `span.model_request_start`. */
+  const firstItem = activity.name === ACTIVITY.respond ? 1 : 0;
+  for (const [item, raw] of result['events'].entries()) {
+    if (!isRecordedEvent(raw)) continue;
+    const id = 'id' in raw ? raw.id : mint(draft, scheduledId, firstItem + item);
+    const { start_id } = activity;
+    const body =
+      raw.type === 'span.model_request_end' && start_id !== undefined
+        ? { ...raw, model_request_start_id: start_id }
+        : raw;
+    contribute(draft, source, { body, id, item });
+  }
+}
+
+function isRecordedEvent(raw: unknown): raw is RecordedEvent {
+  return isRecord(raw) && typeof raw['type'] === 'string';
+}
+
+function mint(draft: RunDraft, scheduledId: number, item: number): string {
+  return historyEventId(identityRunId(draft), scheduledId, item);
+}
+
+/** What results say besides their events: the session's definitions and its hands. */
+function takeResult(draft: RunDraft, activity: OpenActivity, result: unknown): void {
+  if (activity.name === ACTIVITY.release) dropHand(draft, activity.hand);
+  if (!isRecord(result)) return;
+  if (activity.name === ACTIVITY.resolve) {
+    const { agent, environment } = result as ResolveResult;
+    draft.agent = agent ?? draft.inline.agent ?? null;
+    draft.environment = environment ?? draft.inline.environment ?? null;
+  }
+  if (activity.name === ACTIVITY.provision) {
+    const hand = result['hand'] as HandInstance | undefined;
+    if (hand !== undefined) draft.hands = { ...draft.hands, [hand.name]: hand };
+  }
+  if (activity.name === ACTIVITY.execute && result['lost'] === true) dropHand(draft, activity.hand);
+}
+
+function dropHand(draft: RunDraft, hand: HandInstance | undefined): void {
+  if (hand === undefined || draft.hands[hand.name]?.generation !== hand.generation) return;
+  const { [hand.name]: _gone, ...rest } = draft.hands;
+  draft.hands = rest;
+}
+
+function failedCall(callId: string, failure: Failure | null | undefined): AgentToolResult {
+  const text = `The call failed, and whether it took effect is not known: ${describeFailure(failure)}.`;
+  return {
+    type: 'agent.tool_result',
+    tool_use_id: callId,
+    content: [{ type: 'text', text }],
+    is_error: true,
+  };
+}

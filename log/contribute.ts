@@ -1,0 +1,126 @@
+import { MAIN_HAND } from '../protocol/hand.ts';
+import { historyEventId } from '../protocol/ids.ts';
+import type { OpenCall } from '../protocol/session.ts';
+import type {
+  ModelRequestEnd,
+  SessionErrorObject,
+  SessionEvent,
+  SessionEventBody,
+} from '../protocol/session-event.ts';
+import { formatPosition, runTag } from './position.ts';
+import type { RunDraft } from './run-draft.ts';
+import { identityRunId } from './run-state.ts';
+
+/** The history event that is being folded. */
+export interface Source {
+  readonly eventId: number;
+  readonly time: string;
+}
+
+/**
+ * Gives one event to the log, and lets it change the state: calls, usage, title and what is queued
+ * follow from the events of the log alone.
+ */
+export function contribute(
+  draft: RunDraft,
+  source: Source,
+  event: { readonly body: SessionEventBody; readonly id: string; readonly item: number },
+): void {
+  const { body, id, item } = event;
+  const tag = runTag(identityRunId(draft));
+  const position = formatPosition({ run: draft.run_index, event: source.eventId, item, tag });
+  const isQueued = body.type.startsWith('user.');
+  const full: SessionEvent = { ...body, id, position, processed_at: isQueued ? null : source.time };
+  if (isQueued) draft.queued.push({ event: full, index: draft.events.length });
+  draft.events.push(full);
+  note(draft, full);
+}
+
+/** Contributes an event named by its own history event. */
+export function contributeOwn(draft: RunDraft, source: Source, body: SessionEventBody): void {
+  const id = historyEventId(identityRunId(draft), source.eventId, 0);
+  contribute(draft, source, { body, id, item: 0 });
+}
+
+export function contributeError(draft: RunDraft, source: Source, error: SessionErrorObject): void {
+  contributeOwn(draft, source, { type: 'session.error', error });
+}
+
+/** A model step begins: it sees every user event so far. */
+export function settleQueued(draft: RunDraft, time: string): void {
+  for (const { event, index } of draft.queued) {
+    const settled: SessionEvent = { ...event, processed_at: time };
+    if (index === undefined) draft.events.push(settled);
+    else draft.events[index] = settled;
+  }
+  draft.queued = [];
+  draft.first_step_at ??= time;
+}
+
+function note(draft: RunDraft, event: SessionEvent): void {
+  switch (event.type) {
+    case 'agent.tool_use':
+      if (event.block !== undefined && event.block.type !== 'tool_use') return;
+      openCall(draft, event, event.evaluated_permission === 'ask' ? 'confirmation' : 'ready');
+      return;
+    case 'agent.custom_tool_use':
+      openCall(draft, event, 'result');
+      return;
+    case 'agent.tool_result':
+      draft.calls.delete(event.tool_use_id);
+      return;
+    case 'user.tool_confirmation':
+      answer(draft, 'confirmation', event.tool_use_id);
+      return;
+    case 'user.custom_tool_result':
+      answer(draft, 'result', event.custom_tool_use_id);
+      return;
+    case 'span.model_request_end':
+      noteRequest(draft, event);
+      return;
+    case 'session.updated':
+      if (event.title !== undefined) draft.title = event.title;
+      if (event.metadata !== undefined) draft.metadata = event.metadata;
+      return;
+    default:
+      return;
+  }
+}
+
+type Waiting = 'confirmation' | 'result';
+
+function openCall(
+  draft: RunDraft,
+  { id, name, input }: Pick<OpenCall, 'id' | 'name' | 'input'>,
+  waits_for: OpenCall['waits_for'],
+): void {
+  draft.calls.set(id, { id, name, input, waits_for, hand: MAIN_HAND });
+  if (waits_for !== 'ready' && draft.early_answers.delete(answerKey(waits_for, id))) {
+    answer(draft, waits_for, id);
+  }
+}
+
+/** An answer may be recorded before the answer of the model that makes the call: matched by id. */
+function answer(draft: RunDraft, kind: Waiting, callId: string): void {
+  const call = draft.calls.get(callId);
+  if (call === undefined) draft.early_answers.add(answerKey(kind, callId));
+  else if (call.waits_for !== kind) return;
+  else if (kind === 'result') draft.calls.delete(callId);
+  else draft.calls.set(callId, { ...call, waits_for: 'ready' });
+}
+
+function answerKey(kind: Waiting, callId: string): string {
+  return `${kind} ${callId}`;
+}
+
+function noteRequest(draft: RunDraft, { model_usage, stop_details }: ModelRequestEnd): void {
+  const { usage } = draft;
+  draft.usage = {
+    input_tokens: usage.input_tokens + model_usage.input_tokens,
+    output_tokens: usage.output_tokens + model_usage.output_tokens,
+    cache_creation_input_tokens:
+      usage.cache_creation_input_tokens + model_usage.cache_creation_input_tokens,
+    cache_read_input_tokens: usage.cache_read_input_tokens + model_usage.cache_read_input_tokens,
+  };
+  draft.refusal = stop_details ?? null;
+}

@@ -1,0 +1,119 @@
+import type { ResolvedAgent } from '../protocol/agent.ts';
+import type { ResolvedEnvironment } from '../protocol/environment.ts';
+import type { HandInstance } from '../protocol/hand.ts';
+import type { OpenCall } from '../protocol/session.ts';
+import type {
+  ModelUsage,
+  RefusalDetails,
+  SessionEvent,
+  StopReason,
+} from '../protocol/session-event.ts';
+
+/** From history event `from_event` on, events are recorded by `run_id`. */
+export interface Identity {
+  readonly from_event: number;
+  readonly run_id: string;
+}
+
+/** What a later history event needs to know of an activity that is still open. */
+export interface OpenActivity {
+  readonly name: string;
+  /** Id of the step's `span.model_request_start`. */
+  readonly start_id?: string;
+  readonly call_id?: string;
+  readonly hand?: HandInstance;
+}
+
+export interface Inline {
+  readonly agent?: ResolvedAgent;
+  readonly environment?: ResolvedEnvironment;
+}
+
+export type RunEnd =
+  | { readonly type: 'continued'; readonly next_run_id: string }
+  | { readonly type: 'ended' };
+
+/**
+ * The projection of one run so far: what folding its next history event needs, and the session as a
+ * resource. Plain JSON, small, so that it can be kept and taken up anywhere. A run needs nothing of
+ * the runs before it but `queued`.
+ */
+export interface RunState {
+  readonly run_index: number;
+  readonly last_event_id: number;
+  /** Segments of the history by the run that recorded them: one, and one more for each reset. */
+  readonly identities: readonly Identity[];
+  /** Ids of updates whose events are in the log, or were in an earlier run. */
+  readonly updates: readonly string[];
+  /** By the id of their ActivityTaskScheduled event. */
+  readonly activities: Readonly<Record<number, OpenActivity>>;
+  /** User events that no model step has seen, oldest first; of earlier runs too. */
+  readonly queued: readonly SessionEvent[];
+  /** Time of the run's first model step, which sees what earlier runs left queued. */
+  readonly first_step_at: string | null;
+  readonly calls: readonly OpenCall[];
+  /** Answers, by kind and call, that stand in the log before their call does. */
+  readonly early_answers: readonly string[];
+  readonly refusal: RefusalDetails | null;
+  readonly status: 'running' | 'idle';
+  readonly stop_reason: StopReason | null;
+  readonly title: string | null;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly agent: ResolvedAgent | null;
+  readonly environment: ResolvedEnvironment | null;
+  /** Inline definitions that wait for the registry's answer about the other one. */
+  readonly inline: Inline;
+  readonly usage: ModelUsage;
+  readonly hands: Readonly<Record<string, HandInstance>>;
+  readonly created_at: string | null;
+  readonly end: RunEnd | null;
+}
+
+const NO_USAGE: ModelUsage = {
+  input_tokens: 0,
+  output_tokens: 0,
+  cache_creation_input_tokens: 0,
+  cache_read_input_tokens: 0,
+};
+
+/** The state before a run's first history event. */
+export function startRun(runIndex: number, queued: readonly SessionEvent[] = []): RunState {
+  return {
+    run_index: runIndex,
+    last_event_id: 0,
+    identities: [],
+    updates: [],
+    activities: {},
+    queued,
+    first_step_at: null,
+    calls: [],
+    early_answers: [],
+    refusal: null,
+    status: 'idle',
+    stop_reason: null,
+    title: null,
+    metadata: {},
+    agent: null,
+    environment: null,
+    inline: {},
+    usage: NO_USAGE,
+    hands: {},
+    created_at: null,
+    end: null,
+  };
+}
+
+/** The run that records what comes next: it names the events. */
+export function identityRunId(state: Pick<RunState, 'identities'>): string {
+  return state.identities.at(-1)?.run_id ?? '';
+}
+
+/** The run that recorded a history event. */
+export function identityAt(state: Pick<RunState, 'identities'>, eventId: number): string {
+  return state.identities.findLast(({ from_event }) => from_event <= eventId)?.run_id ?? '';
+}
+
+/** Calls that wait for a person or the client, in the order in which they were made. */
+export function waitingCalls(calls: Iterable<OpenCall>): OpenCall[] {
+  return [...calls].filter((call) => call.waits_for !== 'ready');
+}

@@ -1,0 +1,145 @@
+import type { temporal } from '@temporalio/proto';
+import { DEFAULT_AGENT } from '../protocol/agent.ts';
+import { describeIssues } from '../protocol/describe-issues.ts';
+import { DEFAULT_ENVIRONMENT } from '../protocol/environment.ts';
+import type { HandInstance } from '../protocol/hand.ts';
+import { historyEventId } from '../protocol/ids.ts';
+import { SEARCH_ATTRIBUTES } from '../protocol/search-attributes.ts';
+import { type Continued, SessionInput } from '../protocol/session.ts';
+import type { StopReason } from '../protocol/session-event.ts';
+import { contribute, contributeError, contributeOwn, type Source } from './contribute.ts';
+import { describeFailure } from './failure-words.ts';
+import { EventType, type HistoryEvent } from './history-event.ts';
+import { readFirst, readPayload } from './read-payload.ts';
+import type { RunDraft } from './run-draft.ts';
+import { type Inline, waitingCalls } from './run-state.ts';
+
+type Started = temporal.api.history.v1.IWorkflowExecutionStartedEventAttributes;
+type Upserted = temporal.api.history.v1.IUpsertWorkflowSearchAttributesEventAttributes;
+type ContinuedAsNew = temporal.api.history.v1.IWorkflowExecutionContinuedAsNewEventAttributes;
+type Attributes<Kind> = Kind | null | undefined;
+
+export function startSession(draft: RunDraft, source: Source, attributes: Attributes<Started>) {
+  const run_id = attributes?.originalExecutionRunId ?? '';
+  draft.identities = [{ from_event: source.eventId, run_id }];
+  draft.created_at = source.time;
+  const parsed = SessionInput.safeParse(readFirst(attributes?.input));
+  if (!parsed.success) {
+    contributeError(draft, source, {
+      type: 'invalid_event_error',
+      message: describeIssues(parsed.error, 'input'),
+      retry_status: { type: 'terminal' },
+    });
+    return;
+  }
+  const input = parsed.data;
+  draft.title = input.title ?? null;
+  draft.metadata = input.metadata;
+  if (input.continued !== undefined) {
+    restore(draft, input.continued);
+    return;
+  }
+  useDefinitions(draft, input);
+  for (const [item, body] of (input.initial_events ?? []).entries()) {
+    contribute(draft, source, { body, item, id: historyEventId(run_id, source.eventId, item) });
+  }
+}
+
+/** Both stay null while the registry has to be asked about either, as in the workflow. */
+function useDefinitions(draft: RunDraft, input: SessionInput): void {
+  const { agent = DEFAULT_AGENT, environment = DEFAULT_ENVIRONMENT } = input;
+  const inline: Inline = {
+    ...('type' in agent ? {} : { agent: { id: null, version: null, definition: agent } }),
+    ...('type' in environment
+      ? {}
+      : { environment: { id: null, version: null, definition: environment } }),
+  };
+  draft.inline = inline;
+  if (inline.agent === undefined || inline.environment === undefined) return;
+  draft.agent = inline.agent;
+  draft.environment = inline.environment;
+}
+
+/** Tolerates what a person may have written by hand. */
+function restore(draft: RunDraft, continued: Partial<Continued>): void {
+  draft.status = continued.status ?? draft.status;
+  draft.stop_reason = continued.stop_reason ?? null;
+  draft.refusal = continued.stop_details ?? null;
+  draft.agent = continued.agent ?? null;
+  draft.environment = continued.environment ?? null;
+  draft.usage = continued.usage ?? draft.usage;
+  draft.created_at = continued.created_at ?? draft.created_at;
+  for (const call of continued.calls ?? []) draft.calls.set(call.id, call);
+  for (const { id } of continued.recent_updates ?? []) draft.updates.add(id);
+  const hands: Record<string, HandInstance> = {};
+  for (const [name, { instance }] of Object.entries(continued.hands ?? {})) {
+    if (instance !== null) hands[name] = instance;
+  }
+  draft.hands = hands;
+}
+
+/** The session writes its status as search attributes, once per change. */
+export function upsertStatus(draft: RunDraft, source: Source, attributes: Attributes<Upserted>) {
+  const fields = attributes?.searchAttributes?.indexedFields ?? {};
+  const status = readKeyword(fields[SEARCH_ATTRIBUTES.status.name]);
+  if (status === 'running') {
+    draft.status = 'running';
+    draft.stop_reason = null;
+    contributeOwn(draft, source, { type: 'session.status_running' });
+  }
+  if (status === 'idle') {
+    const stop_reason = toStopReason(draft, readKeyword(fields[SEARCH_ATTRIBUTES.stopReason.name]));
+    const stop_details = stop_reason.type === 'refusal' ? draft.refusal : null;
+    draft.status = 'idle';
+    draft.stop_reason = stop_reason;
+    contributeOwn(draft, source, { type: 'session.status_idle', stop_reason, stop_details });
+  }
+}
+
+/** SDKs write a keyword as a string or as a list of one. */
+function readKeyword(payload: temporal.api.common.v1.IPayload | undefined): unknown {
+  const value = readPayload(payload);
+  return Array.isArray(value) ? value[0] : value;
+}
+
+function toStopReason(draft: RunDraft, type: unknown): StopReason {
+  switch (type) {
+    case 'requires_action':
+      return { type, event_ids: waitingCalls(draft.calls.values()).map(({ id }) => id) };
+    case 'retries_exhausted':
+    case 'budget_reached':
+    case 'refusal':
+      return { type };
+    default:
+      return { type: 'end_turn' };
+  }
+}
+
+export function continueRun(draft: RunDraft, attributes: Attributes<ContinuedAsNew>): void {
+  draft.end = { type: 'continued', next_run_id: attributes?.newExecutionRunId ?? '' };
+}
+
+/** A run that closes without another one to go on ends the session. */
+export function closeRun(draft: RunDraft, source: Source, event: HistoryEvent): void {
+  draft.end = { type: 'ended' };
+  draft.stop_reason = null;
+  contributeOwn(draft, source, { type: 'session.status_terminated', reason: reasonOf(event) });
+}
+
+/** Null for a session that completed. */
+function reasonOf(event: HistoryEvent): string | null {
+  switch (event.eventType) {
+    case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED:
+      return 'it was cancelled';
+    case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: {
+      const { reason } = event.workflowExecutionTerminatedEventAttributes ?? {};
+      return reason ? `it was terminated: ${reason}` : 'it was terminated';
+    }
+    case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
+      return 'it did not finish in the time allowed to the workflow';
+    case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
+      return describeFailure(event.workflowExecutionFailedEventAttributes?.failure);
+    default:
+      return null;
+  }
+}
