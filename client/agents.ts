@@ -1,0 +1,12 @@
+import { AgentDefinition, type AgentInput } from '../protocol/agent.ts';
+import { agentMessages } from '../protocol/messages.ts';
+import { WORKFLOW_TYPE } from '../protocol/workflow-type.ts';
+import { createRegistry, type Registry } from './registry.ts';
+import type { Requests } from './requests.ts';
+
+export type Agents = Registry<AgentDefinition, AgentInput>;
+
+export function createAgents(requests: Requests): Agents {
+  const type = WORKFLOW_TYPE.agent;
+  return createRegistry(requests, { type, schema: AgentDefinition, messages: agentMessages });
+}

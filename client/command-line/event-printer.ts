@@ -1,0 +1,99 @@
+import type { SessionEvent } from '../../protocol/session-event.ts';
+import type { PreviewEvent } from '../previews.ts';
+import { formatEvent, withoutControls } from './format-event.ts';
+import { styleFor } from './style.ts';
+
+export interface Output {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(text: string): unknown;
+}
+
+/** Prints a log as it grows; on a terminal also, in one line that is overwritten, what is being said. */
+export interface EventPrinter {
+  event(event: SessionEvent): void;
+  preview(event: PreviewEvent): void;
+  /** A line of the program's own. */
+  line(text: string): void;
+}
+
+const DEFAULT_COLUMNS = 80;
+
+export function createEventPrinter(output: Output): EventPrinter {
+  const style = styleFor(output);
+  const recent = new Set<string>();
+  const live = createLiveLine(output);
+
+  return {
+    event(event) {
+      // A queued event comes again when a model step has seen it.
+      if (recent.has(event.id)) return;
+      recent.add(event.id);
+      if (event.type === 'span.model_request_end') live.end();
+      live.finish(event.id);
+      const text = formatEvent(event, style);
+      if (text === undefined) return;
+      live.clear();
+      output.write(`${text}\n`);
+    },
+    preview(event) {
+      if (output.isTTY !== true) return;
+      if (event.type === 'event_start') live.begin(event.event.id, event.event.type, recent);
+      else live.append(event.event_id, event.delta.content.text);
+    },
+    line(text) {
+      live.clear();
+      output.write(`${text}\n`);
+    },
+  };
+}
+
+function createLiveLine(output: Output) {
+  let current: { readonly id: string; readonly label: string; text: string } | undefined;
+  let shown = false;
+  const clear = () => {
+    if (shown) output.write('\r\u001b[K');
+    shown = false;
+  };
+  const show = () => {
+    if (current === undefined) return;
+    const room = (output.columns ?? DEFAULT_COLUMNS) - 1;
+    output.write(`\r\u001b[K${lastColumns(`${current.label}: ${current.text}`, room)}`);
+    shown = true;
+  };
+  return {
+    clear,
+    begin(id: string, type: 'agent.message' | 'agent.thinking', recorded: ReadonlySet<string>) {
+      // A look that was under way while the event was recorded.
+      if (recorded.has(id)) return;
+      current = { id, label: type === 'agent.message' ? 'agent' : 'thinking', text: '' };
+      show();
+    },
+    append(id: string, text: string) {
+      if (current?.id !== id) return;
+      current.text += withoutControls(text).replace(/\s+/g, ' ');
+      show();
+    },
+    finish(id: string) {
+      if (current?.id === id) current = undefined;
+    },
+    end() {
+      current = undefined;
+      clear();
+    },
+  };
+}
+
+const FIRST_WIDE_CHARACTER = '\u1100';
+
+/** The end of a text that fits; a line that wraps could not be overwritten. */
+function lastColumns(text: string, room: number): string {
+  const shown: string[] = [];
+  let columns = 0;
+  for (const character of [...text].reverse()) {
+    columns += character >= FIRST_WIDE_CHARACTER ? 2 : 1;
+    if (columns >= room) return `…${shown.reverse().join('')}`;
+    shown.push(character);
+  }
+  return text;
+}

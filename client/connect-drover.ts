@@ -1,0 +1,105 @@
+import { Client, Connection } from '@temporalio/client';
+import type { DataConverter } from '@temporalio/common';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { createLogReader } from '../log/log-reader.ts';
+import { TASK_QUEUE } from '../protocol/task-queue.ts';
+import { type Agents, createAgents } from './agents.ts';
+import { createEnvironments, type Environments } from './environments.ts';
+import { InvalidInputError } from './errors/invalid-input-error.ts';
+import { ServerUnreachableError } from './errors/server-unreachable-error.ts';
+import { createRequests } from './requests.ts';
+import { createSessions, type Sessions } from './sessions.ts';
+
+/** What is not given comes from the standard TEMPORAL_* variables and the profile. */
+export interface ConnectOptions {
+  /** `host:port`. Default: 127.0.0.1:7233. */
+  readonly address?: string;
+  readonly namespace?: string;
+  /** Profile of the Temporal configuration file. Default: TEMPORAL_PROFILE, else `default`. */
+  readonly profile?: string;
+  /** Default: 5,000. */
+  readonly connectTimeoutMs?: number;
+  /** Queue that the workers poll for workflows. Default: `drover`. */
+  readonly taskQueue?: string;
+  /** The one the workers use, when payloads are encoded. */
+  readonly dataConverter?: DataConverter;
+}
+
+export interface Drover {
+  readonly sessions: Sessions;
+  readonly agents: Agents;
+  readonly environments: Environments;
+  readonly address: string;
+  readonly namespace: string;
+  close(): Promise<void>;
+}
+
+const DEFAULT_ADDRESS = '127.0.0.1:7233';
+const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
+
+/**
+ * Connects to the Temporal server that holds the sessions. The caller closes what it gets.
+ * @throws ServerUnreachableError within the connect timeout
+ */
+export async function connectDrover(options: ConnectOptions = {}): Promise<Drover> {
+  const { connectionOptions, namespace: configured } = load(options.profile);
+  const address = options.address ?? connectionOptions.address ?? DEFAULT_ADDRESS;
+  const { tls, apiKey, metadata } = connectionOptions;
+  const connection = await connect(address, {
+    connectTimeout: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
+    ...(tls === undefined || tls === null ? {} : { tls }),
+    ...(apiKey === undefined ? {} : { apiKey }),
+    ...(metadata === undefined ? {} : { metadata }),
+  });
+  const { dataConverter } = options;
+  const client = new Client({
+    connection,
+    namespace: options.namespace ?? configured ?? 'default',
+    ...(dataConverter === undefined ? {} : { dataConverter }),
+  });
+  return { ...createDrover(client, address, options.taskQueue), close: () => connection.close() };
+}
+
+/** The same over a Temporal client that the caller has already, and closes. */
+export function createDrover(
+  client: Client,
+  address: string,
+  taskQueue: string = TASK_QUEUE.session,
+): Omit<Drover, 'close'> {
+  const requests = createRequests(client, address, taskQueue);
+  const log = createLogReader({
+    service: client.workflowService,
+    namespace: requests.namespace,
+    dataConverter: client.options.loadedDataConverter,
+  });
+  return {
+    sessions: createSessions(requests, log),
+    agents: createAgents(requests),
+    environments: createEnvironments(requests),
+    address,
+    namespace: requests.namespace,
+  };
+}
+
+function load(profile: string | undefined) {
+  try {
+    return loadClientConnectConfig(profile === undefined ? {} : { profile });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new InvalidInputError(
+      `the Temporal configuration cannot be used: ${reason}; correct the TEMPORAL_* variables, the ` +
+        'profile, or the file that TEMPORAL_CONFIG_FILE names',
+      { cause: error },
+    );
+  }
+}
+
+type Options = NonNullable<Parameters<typeof Connection.connect>[0]>;
+
+async function connect(address: string, options: Options): Promise<Connection> {
+  try {
+    return await Connection.connect({ ...options, address });
+  } catch (error) {
+    throw new ServerUnreachableError(address, { cause: error });
+  }
+}

@@ -1,0 +1,11 @@
+import { DroverError } from './drover-error.ts';
+
+export class WaitTimeoutError extends DroverError {
+  readonly code = 'wait_timeout';
+
+  constructor(sessionId: string, timeoutMs: number) {
+    super(
+      `session "${sessionId}" did not become idle within ${timeoutMs} ms; it goes on: wait again, or interrupt it`,
+    );
+  }
+}

@@ -1,0 +1,103 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { RespondProgress } from '../protocol/model-step.ts';
+import { NotFoundError } from './errors/not-found-error.ts';
+import type { Glimpse, ReadGlimpse } from './glimpse.ts';
+
+/** What the model is saying right now, in the shapes of the Managed Agents API. Never in the log. */
+export type PreviewEvent =
+  /** Opens a preview, and opens it anew (same id) when the model request is retried. */
+  | {
+      readonly type: 'event_start';
+      readonly event: { readonly id: string; readonly type: 'agent.message' | 'agent.thinking' };
+    }
+  | {
+      readonly type: 'event_delta';
+      /** The id that the event will have in the log. */
+      readonly event_id: string;
+      readonly delta: {
+        readonly type: 'content_delta';
+        readonly index: 0;
+        readonly content: { readonly type: 'text'; readonly text: string };
+      };
+    };
+
+/** Pure: the events between two looks at the same session. */
+export function toPreviewEvents(
+  previous: RespondProgress | undefined,
+  current: RespondProgress | undefined,
+): PreviewEvent[] {
+  if (current === undefined || current.event_id === null || current.event_type === null) return [];
+  const id = current.event_id;
+  const same =
+    previous?.event_id === id &&
+    previous.attempt === current.attempt &&
+    end(previous) <= end(current);
+  const events: PreviewEvent[] = same
+    ? []
+    : [{ type: 'event_start', event: { id, type: current.event_type } }];
+  // Thinking is announced only, as in the public API.
+  if (current.event_type === 'agent.thinking') return events;
+  const text = textAfter(same ? end(previous) : 0, current);
+  if (text !== '') {
+    const content = { type: 'text', text } as const;
+    events.push({
+      type: 'event_delta',
+      event_id: id,
+      delta: { type: 'content_delta', index: 0, content },
+    });
+  }
+  return events;
+}
+
+function end(progress: RespondProgress): number {
+  return progress.offset + progress.text.length;
+}
+
+/** An ellipsis stands for what passed between two looks. */
+function textAfter(position: number, { offset, text }: RespondProgress): string {
+  return position < offset ? `…${text}` : text.slice(position - offset);
+}
+
+export interface PreviewOptions {
+  readonly signal?: AbortSignal;
+}
+
+export type WatchPreviews = (
+  sessionId: string,
+  options?: PreviewOptions,
+) => AsyncGenerator<PreviewEvent, void, undefined>;
+
+/** A worker's heartbeat reaches the server four times a second. */
+const GLIMPSE_INTERVAL_MS = 120;
+
+/**
+ * Previews of any number of watchers; those of one session share one poll, and without a watcher
+ * nothing is polled. Best effort: a failed look is skipped. Ends with the session.
+ */
+export function createPreviews(readGlimpse: ReadGlimpse): WatchPreviews {
+  const upcoming = new Map<string, Promise<Glimpse>>();
+  const next = (sessionId: string): Promise<Glimpse> => {
+    const shared = upcoming.get(sessionId);
+    if (shared !== undefined) return shared;
+    const glimpse = delay(GLIMPSE_INTERVAL_MS)
+      .then(() => readGlimpse(sessionId))
+      .catch(skipUnlessMissing)
+      .finally(() => upcoming.delete(sessionId));
+    upcoming.set(sessionId, glimpse);
+    return glimpse;
+  };
+  return async function* watch(sessionId, { signal } = {}) {
+    let previous: RespondProgress | undefined;
+    while (!signal?.aborted) {
+      const { open, progress } = await next(sessionId);
+      yield* toPreviewEvents(previous, progress);
+      previous = progress ?? previous;
+      if (!open) return;
+    }
+  };
+}
+
+function skipUnlessMissing(error: unknown): Glimpse {
+  if (error instanceof NotFoundError) throw error;
+  return { open: true, progress: undefined };
+}

@@ -1,0 +1,63 @@
+import { randomUUID } from 'node:crypto';
+import { WorkflowUpdateRPCTimeoutOrCancelledError } from '@temporalio/client';
+import type { LogReader } from '../log/log-reader.ts';
+import { checkEvents } from '../protocol/check-events.ts';
+import { userEventId } from '../protocol/ids.ts';
+import { send } from '../protocol/messages.ts';
+import type { SendResult } from '../protocol/session.ts';
+import type { SendInput } from '../protocol/user-event.ts';
+import { checkSize } from './check-size.ts';
+import { EventNotRecordedError } from './errors/event-not-recorded-error.ts';
+import { InvalidInputError } from './errors/invalid-input-error.ts';
+import type { Requests } from './requests.ts';
+import { whyUnanswered } from './why-unanswered.ts';
+
+export interface SendOptions {
+  /** Names this sending. The same id is recorded once however often it is sent. Default: a new one. */
+  readonly id?: string;
+}
+
+/** How far back an unanswered sending is looked for. */
+const RECENT_EVENTS = 200;
+
+/** One `send`, answered once the events are in the log. */
+export async function sendEvents(
+  deps: { readonly requests: Requests; readonly log: LogReader },
+  sessionId: string,
+  input: SendInput,
+  options: SendOptions = {},
+): Promise<SendResult> {
+  const checked = checkEvents(input);
+  if (!checked.ok) throw new InvalidInputError(checked.message);
+  checkSize(checked.events);
+  const id = options.id ?? randomUUID();
+  const subject = { type: 'session', id: sessionId } as const;
+  try {
+    return await deps.requests.run(subject, () =>
+      deps.requests.client.workflow
+        .getHandle(sessionId)
+        .executeUpdate(send, { args: [checked.events], updateId: id }),
+    );
+  } catch (error) {
+    if (!(error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)) throw error;
+    return settleUnanswered(deps, sessionId, id, checked.events.length, error);
+  }
+}
+
+/** The deadline passed: the log says whether the events arrived. */
+async function settleUnanswered(
+  { requests, log }: { readonly requests: Requests; readonly log: LogReader },
+  sessionId: string,
+  id: string,
+  count: number,
+  cause: unknown,
+): Promise<SendResult> {
+  const subject = { type: 'session', id: sessionId } as const;
+  const recent = await requests.run(subject, () =>
+    log.read(sessionId, { order: 'desc', limit: RECENT_EVENTS }),
+  );
+  const eventIds = Array.from({ length: count }, (_, item) => userEventId(id, item));
+  if (recent.some((event) => event.id === eventIds[0])) return { event_ids: eventIds };
+  const why = await whyUnanswered(requests, sessionId);
+  throw new EventNotRecordedError(id, why, { cause });
+}

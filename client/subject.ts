@@ -1,0 +1,5 @@
+/** What a request is about, for messages. */
+export interface Subject {
+  readonly type: 'session' | 'agent' | 'environment';
+  readonly id: string;
+}
