@@ -11,6 +11,13 @@ declare module 'vitest' {
   }
 }
 
+/** A low roll-over threshold makes every longer test cross runs. */
+const DYNAMIC_CONFIG = [
+  'history.transferProcessorMaxPollRPS=2000',
+  'history.timerProcessorMaxTimeShift="10ms"',
+  'limit.historyCount.suggestContinueAsNew=120',
+];
+
 /** One real dev server for all files of a layer; `TEMPORAL_ADDRESS` names one that runs already. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const running = process.env['TEMPORAL_ADDRESS'];
@@ -23,7 +30,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     server: {
       executable: { type: 'existing-path', path: binary.path },
       searchAttributes: Object.values(SEARCH_ATTRIBUTES),
-      extraArgs: ['--dynamic-config-value', 'history.transferProcessorMaxPollRPS=2000'],
+      extraArgs: DYNAMIC_CONFIG.flatMap((value) => ['--dynamic-config-value', value]),
     },
   });
   project.provide('temporalAddress', environment.address);

@@ -1,0 +1,51 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { stop } from './dev-server.ts';
+import { waitFor } from './wait-for.ts';
+
+const MAIN = fileURLToPath(new URL('../../workers/main.ts', import.meta.url));
+
+export interface WorkerProcess {
+  /** Everything the current and earlier processes printed. */
+  readonly output: () => string;
+  readonly pid: () => number | undefined;
+  /** SIGKILL; `respawn` starts another one. */
+  kill(): Promise<void>;
+  respawn(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** A real worker process, as `npm start` runs it. */
+export async function startWorkerProcess(
+  variables: Readonly<Record<string, string>>,
+): Promise<WorkerProcess> {
+  let output = '';
+  let child: ChildProcess | undefined;
+
+  async function respawn(): Promise<void> {
+    const start = output.length;
+    const started = spawn(process.execPath, [MAIN], {
+      env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...variables },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    child = started;
+    for (const stream of [started.stdout, started.stderr]) {
+      stream.on('data', (chunk: Buffer) => {
+        output += chunk.toString();
+      });
+    }
+    await waitFor(`the worker to poll; it said: ${output.slice(start)}`, () => {
+      if (started.exitCode !== null) throw new Error(`the worker ended: ${output.slice(start)}`);
+      return output.slice(start).includes('drover worker: polling');
+    });
+  }
+
+  await respawn();
+  return {
+    output: () => output,
+    pid: () => child?.pid,
+    kill: async () => child && (await stop(child, 'SIGKILL')),
+    respawn,
+    stop: async () => child && (await stop(child, 'SIGTERM')),
+  };
+}

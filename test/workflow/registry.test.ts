@@ -1,0 +1,76 @@
+import { randomUUID } from 'node:crypto';
+import { WorkflowFailedError } from '@temporalio/client';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { agentMessages, environmentMessages, registryWorkflowId } from '../../protocol/messages.ts';
+import { fromConversation, says } from '../../rehearsal/script.ts';
+import { type Harness, startHarness } from '../support/harness.ts';
+
+describe('the registry', () => {
+  let harness: Harness;
+  beforeEach(async () => {
+    harness = await startHarness({ player: fromConversation(() => says('Fine.')) });
+  });
+  afterEach(() => harness.stop());
+
+  function create(type: 'agent' | 'environment', id: string, definition: unknown) {
+    return harness.client.workflow.start(type, {
+      workflowId: registryWorkflowId(type, id),
+      taskQueue: harness.taskQueue,
+      args: [definition],
+    });
+  }
+
+  test('create, update, get a version → versions never change', async () => {
+    const id = randomUUID();
+    const entity = await create('agent', id, { name: 'one', system: 'Be brief.' });
+    const updated = await entity.executeUpdate(agentMessages.update, {
+      args: [{ name: 'two', system: 'Be long.' }],
+    });
+    expect(updated).toMatchObject({ id, version: 2, definition: { name: 'two' } });
+    expect(await entity.query(agentMessages.get, 1)).toMatchObject({ definition: { name: 'one' } });
+    expect(await entity.query(agentMessages.get)).toMatchObject({ version: 2 });
+    expect(await entity.query(agentMessages.get, 3)).toBeUndefined();
+  });
+
+  test('a session → resolves agent and environment once, into its own history', async () => {
+    const id = randomUUID();
+    const entity = await create('agent', id, { name: 'one', system: 'Be brief.' });
+    await create('environment', id, { name: 'env', task_queue: harness.handsQueue });
+    const handle = await harness.start({
+      agent: id as never,
+      environment: id,
+      initial_events: ['hi'],
+    });
+    const session = await harness.untilIdle(handle);
+    await entity.executeUpdate(agentMessages.update, { args: [{ name: 'two' }] });
+    expect(session.agent).toMatchObject({ id, version: 1, definition: { name: 'one' } });
+    expect(session.environment).toMatchObject({ id, version: 1 });
+    expect(await harness.log.session(handle.workflowId)).toEqual(session);
+    expect(JSON.stringify(harness.model.requests[0]?.body.system)).toContain('Be brief.');
+  });
+
+  test('an archived agent → refuses updates and new sessions in words', async () => {
+    const id = randomUUID();
+    const entity = await create('agent', id, { name: 'one' });
+    await entity.executeUpdate(agentMessages.archive);
+    const refused = await entity
+      .executeUpdate(agentMessages.update, { args: [{ name: 'two' }] })
+      .catch((error: unknown) => error);
+    expect(String((refused as Error).cause)).toMatch(/archived/);
+    const handle = await harness.start({ agent: id as never });
+    const error = await handle.result().catch((reason: unknown) => reason);
+    const cause = error instanceof WorkflowFailedError ? error.cause : undefined;
+    expect(String(cause?.cause)).toMatch(new RegExp(`${id}.*archived`));
+  });
+
+  test('a wrong definition → refused naming the field, at create and at update', async () => {
+    const bad = await create('environment', randomUUID(), { task_queue: 'payments' });
+    const error = await bad.result().catch((reason: unknown) => reason);
+    expect(String((error as WorkflowFailedError).cause)).toMatch(/definition\.task_queue/);
+    const entity = await create('environment', randomUUID(), {});
+    const refused = await entity
+      .executeUpdate(environmentMessages.update, { args: [{ idle_release_seconds: -1 }] })
+      .catch((reason: unknown) => reason);
+    expect(String((refused as Error).cause)).toMatch(/definition\.idle_release_seconds/);
+  });
+});
