@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { SEARCH_ATTRIBUTES } from '../protocol/search-attributes.ts';
+import { DYNAMIC_CONFIG } from './dynamic-config.ts';
 import { openLog } from './open-log.ts';
 import type { StateFolder } from './state-folder.ts';
 
@@ -13,16 +14,6 @@ export interface ServerPorts {
 /** The server of a state folder: where it listens, and its process. */
 const ServerRecord = z.object({ pid: z.int(), port: z.int(), uiPort: z.int() });
 export type ServerRecord = z.infer<typeof ServerRecord>;
-
-/**
- * Temporal polls its queues at most 20 times a second per shard, so that each hop of a lone session
- * would wait up to 50 ms.
- */
-const DYNAMIC_CONFIG = [
-  'history.transferProcessorMaxPollRPS=2000',
-  'history.timerProcessorMaxPollRPS=2000',
-  'history.visibilityProcessorMaxPollRPS=2000',
-];
 
 export async function readServerRecord(state: StateFolder): Promise<ServerRecord | undefined> {
   try {
