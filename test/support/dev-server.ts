@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { Connection } from '@temporalio/client';
+import { DYNAMIC_CONFIG } from '../../launch/dynamic-config.ts';
 import { findTemporalBinary } from '../../launch/temporal-binary.ts';
 import { SEARCH_ATTRIBUTES } from '../../protocol/search-attributes.ts';
 import { waitFor } from './wait-for.ts';
@@ -21,11 +22,10 @@ export async function startDevServer(dynamicConfig: readonly string[] = []): Pro
       ...['server', 'start-dev', '--headless', '--ip', '127.0.0.1', '--port', String(port)],
       ...['--log-level', 'error'],
       ...attributes.flatMap((attribute) => ['--search-attribute', attribute]),
-      ...[
-        'history.transferProcessorMaxPollRPS=2000',
-        'history.timerProcessorMaxTimeShift="10ms"',
-        ...dynamicConfig,
-      ].flatMap((value) => ['--dynamic-config-value', value]),
+      ...[...DYNAMIC_CONFIG, ...dynamicConfig].flatMap((value) => [
+        '--dynamic-config-value',
+        value,
+      ]),
     ],
     { stdio: 'ignore' },
   );

@@ -1,6 +1,7 @@
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import type {} from 'vitest';
 import type { TestProject } from 'vitest/node';
+import { DYNAMIC_CONFIG } from '../../launch/dynamic-config.ts';
 import { findTemporalBinary } from '../../launch/temporal-binary.ts';
 import { SEARCH_ATTRIBUTES } from '../../protocol/search-attributes.ts';
 
@@ -11,12 +12,8 @@ declare module 'vitest' {
   }
 }
 
-/** A low roll-over threshold makes every longer test cross runs. */
-const DYNAMIC_CONFIG = [
-  'history.transferProcessorMaxPollRPS=2000',
-  'history.timerProcessorMaxTimeShift="10ms"',
-  'limit.historyCount.suggestContinueAsNew=120',
-];
+/** Makes every longer test cross runs. */
+const LOW_ROLL_OVER_THRESHOLD = 'limit.historyCount.suggestContinueAsNew=120';
 
 /** One real dev server for all files of a layer; `TEMPORAL_ADDRESS` names one that runs already. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
@@ -30,7 +27,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
     server: {
       executable: { type: 'existing-path', path: binary.path },
       searchAttributes: Object.values(SEARCH_ATTRIBUTES),
-      extraArgs: DYNAMIC_CONFIG.flatMap((value) => ['--dynamic-config-value', value]),
+      extraArgs: [...DYNAMIC_CONFIG, LOW_ROLL_OVER_THRESHOLD].flatMap((value) => [
+        '--dynamic-config-value',
+        value,
+      ]),
     },
   });
   project.provide('temporalAddress', environment.address);

@@ -37,7 +37,6 @@ export interface KillWorld {
 export async function startKillWorld(stateFolder: string): Promise<KillWorld> {
   const server = await startDevServer([
     `limit.historyCount.suggestContinueAsNew=${ROLL_OVER_EVENTS}`,
-    'history.defaultWorkflowTaskTimeout="3s"',
   ]);
   const seen = new Set<string>();
   const model = await startRehearsalServer({ player: player((key) => seen.add(key)) });
