@@ -1,0 +1,93 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { userInfo } from 'node:os';
+import { dirname } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
+import { HAND_VARIABLE } from '../../../hand/hand-processes.ts';
+import type { HandSettings } from '../../../hand/settings.ts';
+import type { HandFolder } from './hand-folder.ts';
+import { isolate } from './isolation.ts';
+import { HAND_PROGRAM } from './readable-paths.ts';
+import type { SupervisorSettings } from './supervisor-settings.ts';
+
+/** The hand's daemon as its supervisor holds it: by its standard streams. */
+export interface Daemon {
+  readonly input: Writable;
+  readonly output: Readable;
+  readonly errors: Readable;
+  /** Resolves when the process has ended. */
+  readonly ended: Promise<void>;
+  kill(): void;
+  /** Ends what stands around it. */
+  close(): Promise<void>;
+}
+
+/** Files that some ancestor left open, the supervisor's own report among them, stay outside. */
+const CLOSE_INHERITED_FILES =
+  'for file in $(ls /proc/$$/fd); do ((file > 2)) && eval "exec $file>&-"; done';
+
+/** @throws {IsolationMissingError} */
+export async function startDaemon(
+  settings: SupervisorSettings,
+  folder: HandFolder,
+): Promise<Daemon> {
+  const isIsolated = settings.isolation === 'required';
+  const handSettings: HandSettings = {
+    instance: settings.instance,
+    workspace: folder.workspace,
+    journal: folder.journal,
+    output: folder.output,
+    temporary: folder.temporary,
+    owns_namespace: isIsolated,
+  };
+  // The runtime sets a TMPDIR of its own for networked sandboxes.
+  const command = [
+    `cd ${quote(folder.workspace)} &&`,
+    `TMPDIR=${quote(folder.temporary)} exec`,
+    ...[process.execPath, HAND_PROGRAM, JSON.stringify(handSettings)].map(quote),
+  ].join(' ');
+  const wrapped = isIsolated ? await isolate(command, settings, folder) : undefined;
+  const script = `${CLOSE_INHERITED_FILES}\n${wrapped === undefined ? command : `exec ${wrapped.command}`}`;
+  const child = spawn('/bin/bash', ['-c', script], {
+    cwd: folder.sockets,
+    env: environmentFor(settings, folder),
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  return toDaemon(child, async () => wrapped?.close());
+}
+
+/** All that a hand gets of this machine's environment: nothing is inherited. */
+function environmentFor(settings: SupervisorSettings, folder: HandFolder): NodeJS.ProcessEnv {
+  const { username } = userInfo();
+  return {
+    PATH: `${dirname(process.execPath)}:${settings.path}`,
+    HOME: folder.home,
+    TMPDIR: folder.temporary,
+    USER: username,
+    LOGNAME: username,
+    SHELL: '/bin/bash',
+    LANG: 'C.UTF-8',
+    TERM: 'dumb',
+    [HAND_VARIABLE]: settings.instance,
+  };
+}
+
+function toDaemon(child: ChildProcess, close: () => Promise<void>): Daemon {
+  const { stdin, stdout, stderr } = child;
+  if (stdin === null || stdout === null || stderr === null) throw new TypeError('no streams');
+  stdin.on('error', () => {});
+  return {
+    input: stdin,
+    output: stdout,
+    errors: stderr,
+    ended: new Promise((resolve) => {
+      child.once('exit', () => resolve());
+      child.once('error', () => resolve());
+    }),
+    kill: () => void child.kill('SIGKILL'),
+    close,
+  };
+}
+
+function quote(word: string): string {
+  return `'${word.replaceAll("'", `'\\''`)}'`;
+}

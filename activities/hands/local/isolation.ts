@@ -1,0 +1,115 @@
+import { accessSync, constants } from 'node:fs';
+import { join } from 'node:path';
+import type { SandboxRuntimeConfig } from '@anthropic-ai/sandbox-runtime';
+import { egressFor } from './egress.ts';
+import type { HandFolder } from './hand-folder.ts';
+import { neededPaths } from './readable-paths.ts';
+import type { SupervisorSettings } from './supervisor-settings.ts';
+
+/** This machine cannot isolate a hand. The message says what to install. */
+export class IsolationMissingError extends Error {
+  override readonly name = 'IsolationMissingError';
+}
+
+/** Programs that isolation needs, and the packages they come in (Debian, Ubuntu, Fedora alike). */
+const PACKAGES = { bwrap: 'bubblewrap', socat: 'socat', rg: 'ripgrep' } as const;
+
+export interface IsolatedCommand {
+  /** For a shell. */
+  readonly command: string;
+  /** Ends the proxies. */
+  close(): Promise<void>;
+}
+
+/**
+ * Wraps a command so that it runs isolated: writes only in the hand's folder, no reading of
+ * the hidden paths, no unix sockets, no network but what the environment allows.
+ *
+ * @throws {IsolationMissingError}
+ */
+export async function isolate(
+  command: string,
+  settings: SupervisorSettings,
+  folder: HandFolder,
+): Promise<IsolatedCommand> {
+  requirePrograms(settings.path);
+  const { SandboxManager } = await import('@anthropic-ai/sandbox-runtime');
+  const egress = egressFor(settings.networking);
+  const config = configFor(settings, folder, egress?.network);
+  const problem = (): IsolationMissingError => {
+    const { errors } = SandboxManager.checkDependencies();
+    return missing(errors.join('; ') || 'the sandbox runtime could not make a sandbox');
+  };
+  if (!SandboxManager.isSupportedPlatform()) throw missing('this platform has no sandbox');
+  if (egress !== undefined) {
+    await SandboxManager.initialize(config, egress.ask).catch((error: unknown) => {
+      throw missing(error instanceof Error ? error.message : String(error));
+    });
+  }
+  const wrapped = await SandboxManager.wrapWithSandbox(command, '/bin/bash', config, undefined, {
+    commandId: 'hand',
+  });
+  // Without this helper the runtime goes on, with unix sockets open.
+  if (!wrapped.includes('apply-seccomp')) throw problem();
+  return {
+    command: wrapped,
+    async close() {
+      SandboxManager.cleanupAfterCommand();
+      if (egress !== undefined) await SandboxManager.reset();
+    },
+  };
+}
+
+function configFor(
+  settings: SupervisorSettings,
+  folder: HandFolder,
+  network: SandboxRuntimeConfig['network'] = { allowedDomains: [], deniedDomains: [] },
+): SandboxRuntimeConfig {
+  return {
+    network,
+    filesystem: {
+      denyRead: [...settings.hidden_paths],
+      allowRead: [...neededPaths(), folder.sockets],
+      allowWrite: [folder.sandbox],
+      // The runtime makes this one writable for everyone.
+      denyWrite: ['/tmp/claude'],
+      allowGitConfig: true,
+    },
+    // The folder it would be looked through is empty: the supervisor's own.
+    mandatoryDenySearchDepth: 1,
+  };
+}
+
+function requirePrograms(path: string): void {
+  const absent = Object.entries(PACKAGES).filter(([program]) => !isOnPath(program, path));
+  if (absent.length === 0) return;
+  const programs = absent.map(([program]) => program).join(', ');
+  throw missing(
+    `${programs} not found on PATH`,
+    absent.map(([, name]) => name),
+  );
+}
+
+function isOnPath(program: string, path: string): boolean {
+  return path.split(':').some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** The error in full words: what is wrong, what to install, and the way around it. */
+export function missing(
+  problem: string,
+  packages: readonly string[] = Object.values(PACKAGES),
+): IsolationMissingError {
+  return new IsolationMissingError(
+    `This machine cannot isolate a local hand: ${problem}. ` +
+      `Install ${packages.join(' ')} (Debian, Ubuntu: apt-get install ${packages.join(' ')}) and allow ` +
+      'unprivileged user namespaces. To run hands without isolation, with all that this user may ' +
+      'do, start the worker with DROVER_SANDBOX=unconfined.',
+  );
+}

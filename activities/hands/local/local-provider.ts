@@ -1,0 +1,217 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { ApplicationFailure } from '@temporalio/common';
+import type { CallResult } from '../../../hand/wire.ts';
+import { assertNever } from '../../../protocol/assert-never.ts';
+import { FAILURE, type FailureType } from '../../../protocol/failure.ts';
+import type {
+  ExecuteInput,
+  HandName,
+  ProvisionInput,
+  ReleaseInput,
+} from '../../../protocol/hand.ts';
+import { createHandConnection, type HandConnection, HandGoneError } from '../hand-connection.ts';
+import type { ExecuteOptions, ExecuteOutcome, HandProvider, ProvisionedHand } from '../provider.ts';
+import { endSupervisor, fence } from './end-supervisor.ts';
+import { findHandFolder, openHandFolder, openStateFolder } from './hand-folder.ts';
+import { resultOfLostCall } from './lost-call.ts';
+import { hiddenPaths } from './readable-paths.ts';
+import { removeFolder } from './remove-folder.ts';
+import { startSupervisor } from './start-supervisor.ts';
+import { isAlive, readRecord } from './supervisor-record.ts';
+import type { Isolation, SupervisorSettings } from './supervisor-settings.ts';
+
+export interface LocalProviderOptions {
+  /** Holds workspaces, journals, records and logs of all hands. Made when missing. */
+  readonly stateFolder: string;
+  /** `unconfined` runs hands with all that this user may do: for an operator to choose. */
+  readonly isolation: Isolation;
+  /** `PATH` of hands and of the programs that isolate them. Default: the system's folders. */
+  readonly path?: string;
+}
+
+export interface LocalProvider extends HandProvider {
+  /** Closes the connections to hands. The hands go on. */
+  close(): void;
+}
+
+const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const GONE = new HandGoneError('The hand was ended.');
+const PROVISION_ATTEMPTS = 5;
+/** A supervisor outlives the idle release of its session by this, so that the release comes first. */
+const LEASE_MARGIN_MS = 60_000;
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * Hands on this machine: one isolated process for each, held by a supervisor that outlives the
+ * worker.
+ */
+export function createLocalProvider(options: LocalProviderOptions): LocalProvider {
+  return new LocalHands(options);
+}
+
+class LocalHands implements LocalProvider {
+  readonly #options: LocalProviderOptions;
+  readonly #stateFolder: string;
+  /** One standing connection for each instance that this worker uses. */
+  readonly #connections = new Map<string, HandConnection>();
+
+  constructor(options: LocalProviderOptions) {
+    this.#options = options;
+    this.#stateFolder = openStateFolder(options.stateFolder);
+  }
+
+  async provision(input: ProvisionInput): Promise<ProvisionedHand> {
+    const { root } = openHandFolder(this.#stateFolder, input.hand);
+    for (let attempt = 0; attempt < PROVISION_ATTEMPTS; attempt += 1) {
+      const provisioned = (await presentInstance(root, input)) ?? (await this.#start(input));
+      if (provisioned === undefined) continue;
+      const connection = this.#connectionTo({ ...input.hand, ...provisioned });
+      if (await isReady(connection)) return provisioned;
+      this.#forget(provisioned.instance, GONE);
+    }
+    const { session_id, name } = input.hand;
+    const message = `Hand ${name} of session ${session_id} ended again and again as it started.`;
+    throw failure(FAILURE.sandboxUnavailable, message, { nonRetryable: false });
+  }
+
+  async execute(input: ExecuteInput, options: ExecuteOptions): Promise<ExecuteOutcome> {
+    const { hand, session_id, call } = input;
+    try {
+      return toOutcome(await this.#connectionTo(hand).run(session_id, call, options));
+    } catch (error) {
+      if (!(error instanceof HandGoneError)) throw error;
+      this.#forget(hand.instance, GONE);
+      return { ...toOutcome(await this.#resultOfLost(input)), lost: true };
+    }
+  }
+
+  async release({ hand, keep_workspace }: ReleaseInput): Promise<void> {
+    this.#forget(hand.instance, GONE);
+    const { root } = findHandFolder(this.#stateFolder, hand);
+    const record = readRecord(root);
+    if (record?.instance !== hand.instance) return;
+    await endSupervisor(record);
+    if (!keep_workspace) await removeFolder(root);
+  }
+
+  close(): void {
+    // Not a lost hand: it goes on, and the next attempt of what is pending attaches to it.
+    const reason = failure(FAILURE.sandboxUnavailable, 'This worker is stopping.', {
+      nonRetryable: false,
+    });
+    for (const instance of [...this.#connections.keys()]) this.#forget(instance, reason);
+  }
+
+  /** Undefined when another worker's supervisor was faster. */
+  async #start(input: ProvisionInput): Promise<ProvisionedHand | undefined> {
+    const settings = settingsFor(input, this.#stateFolder, this.#options);
+    const report = await startSupervisor(settings);
+    switch (report.type) {
+      case 'ready':
+        return { instance: settings.instance };
+      case 'taken':
+        return undefined;
+      case 'isolation_missing':
+        throw failure(FAILURE.sandboxIsolationMissing, report.message, { nonRetryable: true });
+      case 'failed':
+        throw failure(FAILURE.sandboxUnavailable, report.message, { nonRetryable: false });
+      default:
+        return assertNever(report);
+    }
+  }
+
+  async #resultOfLost({ hand, session_id, call }: ExecuteInput): Promise<CallResult> {
+    const folder = findHandFolder(this.#stateFolder, hand);
+    const record = readRecord(folder.root);
+    // A later instance started only after this one had been ended.
+    if (record?.instance === hand.instance) await fence(record);
+    return resultOfLostCall(folder.journal, { session_id, call_id: call.id });
+  }
+
+  #connectionTo(hand: HandName & ProvisionedHand): HandConnection {
+    const { instance } = hand;
+    const known = this.#connections.get(instance);
+    if (known !== undefined) return known;
+    const { root } = findHandFolder(this.#stateFolder, hand);
+    const connection = createHandConnection({ instance, open: () => openSocket(root, instance) });
+    this.#connections.set(instance, connection);
+    return connection;
+  }
+
+  #forget(instance: string, reason: Error): void {
+    this.#connections.get(instance)?.close(reason);
+    this.#connections.delete(instance);
+  }
+}
+
+/** The instance that has the hand already. One of an earlier generation is ended. */
+async function presentInstance(
+  root: string,
+  { hand }: ProvisionInput,
+): Promise<ProvisionedHand | undefined> {
+  const record = readRecord(root);
+  if (record === undefined) return undefined;
+  if (record.generation > hand.generation) {
+    const message = `Hand ${hand.name} of session ${hand.session_id} is at generation ${record.generation} already.`;
+    throw failure(FAILURE.sandboxUnavailable, message, { nonRetryable: true });
+  }
+  if (record.generation === hand.generation && isAlive(record)) {
+    return { instance: record.instance };
+  }
+  await endSupervisor(record);
+  return undefined;
+}
+
+async function openSocket(root: string, instance: string): Promise<Socket> {
+  const record = readRecord(root);
+  if (record?.instance !== instance || !isAlive(record)) {
+    throw new HandGoneError(`Hand instance ${instance} has ended.`);
+  }
+  const socket = connect(record.socket);
+  await once(socket, 'connect');
+  // A hand that idles must not keep a worker from ending.
+  return socket.unref();
+}
+
+function isReady(connection: HandConnection): Promise<boolean> {
+  return connection.ready().then(
+    () => true,
+    () => false,
+  );
+}
+
+function settingsFor(
+  { hand, environment }: ProvisionInput,
+  stateFolder: string,
+  { isolation, path = SYSTEM_PATH }: LocalProviderOptions,
+): SupervisorSettings {
+  const { networking, idle_release_seconds } = environment.definition;
+  const idleMs = idle_release_seconds * 1000;
+  return {
+    state_folder: stateFolder,
+    session_id: hand.session_id,
+    name: hand.name,
+    generation: hand.generation,
+    instance: randomUUID(),
+    isolation,
+    networking,
+    hidden_paths: hiddenPaths(stateFolder),
+    idle_ms: Math.min(idleMs + Math.min(idleMs, LEASE_MARGIN_MS), MAX_TIMER_MS),
+    path,
+  };
+}
+
+/** An empty text is no content: the Messages API refuses empty text blocks. */
+function toOutcome({ text, is_error }: CallResult): ExecuteOutcome {
+  return { content: text === '' ? [] : [{ type: 'text', text }], is_error };
+}
+
+function failure(
+  type: FailureType,
+  message: string,
+  { nonRetryable }: { readonly nonRetryable: boolean },
+): ApplicationFailure {
+  return ApplicationFailure.create({ type, message, nonRetryable });
+}

@@ -1,0 +1,67 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { homedir, tmpdir, userInfo } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const PACKAGE_ROOT = fileURLToPath(new URL('../../../', import.meta.url)).replace(/\/$/, '');
+
+/** The daemon's program. */
+export const HAND_PROGRAM = join(PACKAGE_ROOT, 'hand', 'main.ts');
+
+/**
+ * What a sandbox may not read: people's homes, this program's own folder (where a `.env` may lie),
+ * the state folder with everyone's workspaces, host sockets, and the temporary files of others. To
+ * be asked by the worker: its supervisors have another home.
+ */
+export function hiddenPaths(stateFolder: string): string[] {
+  const homes = [homedir(), userInfo().homedir, '/root', '/home'];
+  const shared = ['/run', '/tmp', '/var/tmp', tmpdir()];
+  return [...new Set([...homes, ...shared, PACKAGE_ROOT, stateFolder])].filter(
+    (path) => path !== '/',
+  );
+}
+
+/** What the daemon needs of that: its program, Node, the SDK's toolset, the isolation's helpers. */
+export function neededPaths(): string[] {
+  const require = createRequire(import.meta.url);
+  const sdk = packageFolder(require, '@anthropic-ai/sdk');
+  const runtime = packageFolder(require, '@anthropic-ai/sandbox-runtime');
+  return [
+    dirname(process.execPath),
+    join(PACKAGE_ROOT, 'hand'),
+    join(PACKAGE_ROOT, 'protocol'),
+    join(PACKAGE_ROOT, 'package.json'),
+    join(runtime, 'vendor'),
+    sdk,
+    ...dependencyFolders(sdk),
+  ];
+}
+
+/** Folders of all that a package depends on, its dependencies' dependencies too. */
+function dependencyFolders(folder: string, seen = new Set<string>()): string[] {
+  const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
+    readonly dependencies?: Readonly<Record<string, string>>;
+  };
+  const require = createRequire(join(folder, 'package.json'));
+  for (const name of Object.keys(manifest.dependencies ?? {})) {
+    const dependency = packageFolder(require, name);
+    if (seen.has(dependency)) continue;
+    seen.add(dependency);
+    dependencyFolders(dependency, seen);
+  }
+  return [...seen];
+}
+
+function packageFolder(require: NodeJS.Require, name: string): string {
+  for (const base of require.resolve.paths(name) ?? []) {
+    const folder = join(base, name);
+    try {
+      readFileSync(join(folder, 'package.json'));
+      return folder;
+    } catch {
+      // Not in this one: the next folder up.
+    }
+  }
+  throw new Error(`The package ${name} is not installed; run npm ci.`);
+}

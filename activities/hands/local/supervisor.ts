@@ -1,0 +1,115 @@
+import { rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { endProcesses } from '../../../hand/end-processes.ts';
+import type { HandHello } from '../../../hand/wire.ts';
+import { type Daemon, startDaemon } from './daemon.ts';
+import type { HandFolder } from './hand-folder.ts';
+import { missing } from './isolation.ts';
+import { markedProcesses } from './marked-processes.ts';
+import { createRelay, type Relay } from './relay.ts';
+import type { SupervisorSettings } from './supervisor-settings.ts';
+
+/**
+ * Supervises one hand: holds its daemon by the standard streams, lets workers in by a unix socket,
+ * keeps the egress proxies alive, and ends with everything when it is told to, when the daemon ends,
+ * or when no call has come for the idle time.
+ *
+ * @returns when the hand answers, with a promise of its end.
+ * @throws {IsolationMissingError}
+ */
+export async function supervise(
+  settings: SupervisorSettings,
+  folder: HandFolder,
+  socket: string,
+): Promise<{ readonly ended: Promise<string> }> {
+  const end = Promise.withResolvers<string>();
+  const daemon = await startDaemon(settings, folder);
+  const lease = createLease(settings.idle_ms, () => end.resolve('no call came for its idle time'));
+  const relay = createRelay(daemon, {
+    onCalls: lease.onCalls,
+    onEndRequest: () => end.resolve('released'),
+  });
+  const errors = collectErrors(daemon);
+  process.once('SIGTERM', () => end.resolve('told to end'));
+  void daemon.ended.then(() => end.resolve('its daemon ended'));
+
+  const server = createServer((connection) => relay.join(connection));
+  await listen(server, socket);
+  const stop = async (reason: string): Promise<string> => {
+    server.close();
+    relay.close();
+    rmSync(socket, { force: true });
+    await endDaemon(daemon, settings.instance);
+    return reason;
+  };
+  try {
+    await greeted(relay, end.promise, settings, errors);
+  } catch (error) {
+    await stop('it did not start');
+    throw error;
+  }
+  return { ended: end.promise.then(stop) };
+}
+
+/** Waits for the daemon's first word, and checks that it is where it should be. */
+async function greeted(
+  relay: Relay,
+  ended: Promise<string>,
+  settings: SupervisorSettings,
+  errors: () => string,
+): Promise<void> {
+  const hello = await Promise.race([relay.hello, ended.then(() => undefined)]);
+  if (hello === undefined) throw startFailure(settings, errors());
+  if (settings.isolation === 'required' && !isConfined(hello)) {
+    throw missing('unix sockets are open inside the sandbox');
+  }
+}
+
+function isConfined(hello: HandHello): boolean {
+  return hello.sockets_blocked;
+}
+
+function startFailure(settings: SupervisorSettings, errors: string): Error {
+  const isRefused = settings.isolation === 'required' && /bwrap:|apply-seccomp/.test(errors);
+  if (isRefused) return missing(errors);
+  return new Error(`The hand's daemon ended at its start: ${errors || 'it said nothing'}`);
+}
+
+/** Copies what the daemon complains of to the log, and keeps its end. */
+function collectErrors(daemon: Daemon): () => string {
+  let text = '';
+  daemon.errors.setEncoding('utf8');
+  daemon.errors.on('data', (chunk: string) => {
+    text = `${text}${chunk}`.slice(-2_000);
+    process.stderr.write(chunk);
+  });
+  return () => text.trim();
+}
+
+async function endDaemon(daemon: Daemon, instance: string): Promise<void> {
+  daemon.kill();
+  await daemon.ended;
+  await daemon.close();
+  await endProcesses(() => markedProcesses(instance), { graceMs: 0 });
+}
+
+/** Ends the hand `idleMs` after its last call ended. */
+function createLease(
+  idleMs: number,
+  onExpire: () => void,
+): { readonly onCalls: (running: number) => void } {
+  let timer = setTimeout(onExpire, idleMs);
+  return {
+    onCalls(running) {
+      clearTimeout(timer);
+      if (running === 0) timer = setTimeout(onExpire, idleMs);
+    },
+  };
+}
+
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, resolve);
+  });
+}

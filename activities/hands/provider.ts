@@ -1,0 +1,42 @@
+import type { ResultContent } from '../../protocol/content.ts';
+import type {
+  ExecuteInput,
+  ExecuteProgress,
+  ProvisionInput,
+  ReleaseInput,
+} from '../../protocol/hand.ts';
+
+/** A kind of hand. Whatever it is made of, a session uses it through these three. */
+export interface HandProvider {
+  /** Makes the hand, or adopts the one made for the same name and generation. */
+  provision(input: ProvisionInput): Promise<ProvisionedHand>;
+  /**
+   * Runs one call exactly once, on exactly the instance that the input names. A hand that is gone
+   * is a result; the call is never taken elsewhere.
+   *
+   * @throws when the call cannot be taken (`CallConflictError`) or was detached from.
+   */
+  execute(input: ExecuteInput, options: ExecuteOptions): Promise<ExecuteOutcome>;
+  /** Ends the hand with every process in it; done already is success. */
+  release(input: ReleaseInput): Promise<void>;
+}
+
+export interface ProvisionedHand {
+  /** The provider's own id, never used twice. */
+  readonly instance: string;
+}
+
+export interface ExecuteOptions {
+  /** Aborted by an interrupt: the call is stopped, and what it said so far is its result. */
+  readonly interrupt: AbortSignal;
+  /** Aborted when this worker gives the call up: it goes on in the hand for whoever asks next. */
+  readonly detach: AbortSignal;
+  onProgress(progress: Omit<ExecuteProgress, 'call_id'>): void;
+}
+
+export interface ExecuteOutcome {
+  readonly content: ResultContent;
+  readonly is_error: boolean;
+  /** The instance is gone; the next call needs a new one. */
+  readonly lost?: true;
+}
