@@ -8,6 +8,8 @@ import type { Player, RehearsalRequest } from './player.ts';
 export const REHEARSAL_HEADER = 'x-rehearsal';
 
 export interface RecordedRequest {
+  /** When its head had come, by `performance.now()`: a long body takes its time. */
+  readonly headAtMs: number;
   /** When the whole request had come, by `performance.now()`. */
   readonly atMs: number;
   readonly headers: IncomingMessage['headers'];
@@ -69,6 +71,7 @@ async function serve(
   requests: RecordedRequest[],
   options: RehearsalOptions,
 ): Promise<void> {
+  const headAtMs = performance.now();
   const path = new URL(incoming.url ?? '/', 'http://rehearsal').pathname;
   if (incoming.method !== 'POST' || path !== '/v1/messages') {
     return fail(response, { status: 404, type: 'not_found_error', message: 'Not found' });
@@ -78,7 +81,8 @@ async function serve(
   const index = requests.length;
   const closed = new Promise<void>((resolve) => response.once('close', resolve));
   const { headers } = incoming;
-  requests.push({ atMs: performance.now(), headers, text, body: body as RehearsalRequest, closed });
+  const atMs = performance.now();
+  requests.push({ headAtMs, atMs, headers, text, body: body as RehearsalRequest, closed });
   const problem = wrongKey(incoming, options) ?? checkRequest(headers, body);
   if (problem !== undefined) return fail(response, problem);
   const request = body as RehearsalRequest;
