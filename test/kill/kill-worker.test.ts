@@ -44,9 +44,12 @@ describe('kill -9 of the worker', () => {
     expect(undisturbed.runs).toBeGreaterThanOrEqual(4);
   });
 
-  test.each(points)('$at $step$run → the same log, every line once', async (point) => {
-    const outcome = await runKilledSession(world, point);
-    expect(outcome.lines).toEqual(undisturbed.lines);
-    expect(outcome.normalized).toBe(undisturbed.normalized);
-  });
+  test.each(points.map((point) => ({ ...point, where: 'step' in point ? point.step : point.run })))(
+    '$at $where → the same log, every line once',
+    async (point) => {
+      const outcome = await runKilledSession(world, point);
+      expect(outcome.lines).toEqual(undisturbed.lines);
+      expect(outcome.normalized).toBe(undisturbed.normalized);
+    },
+  );
 });

@@ -177,5 +177,6 @@ function normalize(events: readonly SessionEvent[], session: string): string {
   let log = lines.join('\n').replaceAll(session, 'SESSION');
   for (const [id, ordinal] of ordinals)
     log = log.replaceAll(id.replaceAll(session, 'SESSION'), ordinal);
+  log = log.replace(/msg_rehearsal_[0-9a-f]+/g, 'msg_…');
   return log.replace(/"request_id":"[^"]*"/g, '"request_id":"…"');
 }
