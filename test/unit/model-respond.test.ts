@@ -188,6 +188,26 @@ describe('a tool use that cannot run comes with its result', () => {
     expect(end).toMatchObject({ type: 'span.model_request_end', stop_reason: 'max_tokens' });
   });
 
+  test('and so does one without arguments, when another was cut', async () => {
+    const whole = { type: 'tool_use' as const, id: 'toolu_a', name: 'glob', input: {} };
+    const opened = { type: 'content_block_start', index: 0, content_block: whole };
+    const closed = { type: 'content_block_stop', index: 0 };
+    const cut = brokenToolUse('{"com', 'max_tokens').replaceAll('"index":0', '"index":1');
+    const start = 'event: content_block_start';
+    const before = [opened, closed].map(
+      (event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`,
+    );
+    const events = await stepOf(cut.replace(start, `${before.join('')}${start}`));
+    expect(events.map(({ type }) => type)).toEqual([
+      'agent.tool_use',
+      'agent.tool_use',
+      'agent.tool_result',
+      'span.model_request_end',
+    ]);
+    expect(events[0]).toMatchObject({ id: 'toolu_a', evaluated_permission: 'allow' });
+    expect(events[2]).toMatchObject({ tool_use_id: 'toolu_b' });
+  });
+
   test('and a custom tool is the client’s', async () => {
     const [use] = await stepOf(calls('lookup', { key: 'a' }, 'toolu_1'));
     expect(use).toEqual({

@@ -13,7 +13,6 @@ const SERVER_TOOL_PARAMS: Readonly<Record<(typeof SERVER_TOOLS)[number], Tool>> 
 
 /** Tools of the agent in an order that never changes: the prompt cache starts with them. */
 export function toTools(agent: AgentDefinition): Tool[] {
-  const handTools = HAND_TOOLS.filter((name) => grantFor(agent, name) !== undefined);
   const serverTools = SERVER_TOOLS.filter((name) => grantFor(agent, name)?.kind === 'server');
   const customTools = agent.tools.flatMap((tool): Tool[] => {
     if (tool.type !== 'custom') return [];
@@ -21,19 +20,21 @@ export function toTools(agent: AgentDefinition): Tool[] {
     return [{ type: 'custom', name, description, input_schema }];
   });
   return [
-    ...handTools.map(handTool),
+    ...handTools(agent),
     ...serverTools.map((name) => SERVER_TOOL_PARAMS[name]),
     ...customTools,
   ];
 }
 
-/** As the SDK words it, for the model learned these tools from its wording. Nothing is run here. */
-function handTool(toolName: (typeof HAND_TOOLS)[number]): Tool {
+/** As the SDK words them, for the model learned these tools from its wording. Nothing is run here. */
+function handTools(agent: AgentDefinition): Tool[] {
   const toolset = betaAgentToolset20260401({ workdir: '.' });
-  const tool = toolset.find(({ name }) => name === toolName);
-  if (tool === undefined || !('input_schema' in tool) || !('description' in tool)) {
-    throw new TypeError(`the SDK's agent toolset has no tool ${toolName}`);
-  }
-  const { name, description, input_schema } = tool;
-  return { type: 'custom', name, ...(description ? { description } : {}), input_schema } as Tool;
+  return HAND_TOOLS.filter((name) => grantFor(agent, name) !== undefined).map((toolName): Tool => {
+    const tool = toolset.find(({ name }) => name === toolName);
+    if (tool === undefined || !('input_schema' in tool) || !('description' in tool)) {
+      throw new TypeError(`the SDK's agent toolset has no tool ${toolName}`);
+    }
+    const { name, description, input_schema } = tool;
+    return { type: 'custom', name, ...(description ? { description } : {}), input_schema } as Tool;
+  });
 }
