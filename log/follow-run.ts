@@ -59,9 +59,23 @@ export async function* followRun(
     const fresh = project(state, news);
     state = fresh.state;
     const rest = past.events.filter((event) => comparePositions(event.position, place.after) > 0);
-    yield { state, events: [...rest, ...fresh.events] };
+    yield { state, events: mergeSettled(rest, fresh.events) };
   }
   if (!isThere && !signal.aborted) place.check(state);
+}
+
+/** Events that are given out for the first time stand in order, even if they are settled at once. */
+function mergeSettled(
+  rest: readonly SessionEvent[],
+  fresh: readonly SessionEvent[],
+): readonly SessionEvent[] {
+  if (rest.length === 0) return fresh;
+  const byPosition = new Map(fresh.map((event) => [event.position, event]));
+  const given = new Set(rest.map((event) => event.position));
+  return [
+    ...rest.map((event) => byPosition.get(event.position) ?? event),
+    ...fresh.filter((event) => !given.has(event.position)),
+  ];
 }
 
 function eventsUpTo(page: readonly HistoryEvent[], eventId: number): readonly HistoryEvent[] {

@@ -13,10 +13,14 @@ import type {
 
 /**
  * Canned activities in the wire format of a session. What a step answers depends on the last thing
- * in its context: the first word of a user message (`bash`, `pair`, `ask`, `custom`, `refuse`, `retry`,
+ * in its context: the first word of a user message (`bash`, `pair`, `burst`, `ask`, `custom`, `refuse`, `retry`,
  * `break`), else text.
  */
-export function createLogActivities(deps: { log: StepReader }): BrainActivities & HandActivities {
+export function createLogActivities(deps: {
+  log: StepReader;
+  /** What a step asked to `hold` waits for. */
+  released: Promise<void>;
+}): BrainActivities & HandActivities {
   return {
     async respond({ step }) {
       const { attempt, activityId, workflowExecution: run } = Context.current().info;
@@ -25,7 +29,9 @@ export function createLogActivities(deps: { log: StepReader }): BrainActivities 
       const last = events.findLast(
         (event) => event.type.startsWith('user.') || event.type === 'agent.tool_result',
       );
-      return answer(step, attempt, wordsOf(last));
+      const words = wordsOf(last);
+      if (words === 'hold') await Promise.race([deps.released, Context.current().cancelled]);
+      return answer(step, attempt, words);
     },
     record: async (input) => input,
     resolve: async ({ agent }) => ({
@@ -71,6 +77,10 @@ function answer(step: number, attempt: number, words: string): RespondResult {
   if (verb === 'bash') return { events: [call('', 'allow'), end('tool_use')] };
   if (verb === 'ask') return { events: [call('', 'ask'), end('tool_use')] };
   if (verb === 'pair') return { events: [call('a', 'allow'), call('b', 'allow'), end('tool_use')] };
+  if (verb === 'burst') {
+    const calls = Array.from({ length: Number(command) }, (_, index) => call(`_${index}`, 'allow'));
+    return { events: [...calls, end('tool_use')] };
+  }
   if (verb === 'custom') {
     const custom = {
       type: 'agent.custom_tool_use',

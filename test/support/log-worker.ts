@@ -1,8 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
+import { Client, Connection, type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { bundleWorkflowCode, NativeConnection, Worker } from '@temporalio/worker';
-import { createStepReader, type LogDependencies } from '../../log/index.ts';
+import type { HistoryEvent } from '../../log/history-event.ts';
+import {
+  createStepReader,
+  type LogDependencies,
+  type StepAddress,
+  type StepContext,
+  type StepReader,
+} from '../../log/index.ts';
 import { createLogActivities } from './log-activities.ts';
 
 export interface LogWorld {
@@ -10,12 +17,24 @@ export interface LogWorld {
   readonly connection: Connection;
   readonly taskQueue: string;
   readonly deps: LogDependencies;
-  start(input: unknown, workflowId?: string): Promise<WorkflowHandle>;
+  /** What every attempt of every model step read, in order. */
+  readonly reads: readonly StepRead[];
+  /** Model steps asked to `hold` begin once this is called, all of them. */
+  release(): void;
+  start(input: unknown, workflowId?: string): Promise<WorkflowHandleWithFirstExecutionRunId>;
   send(sessionId: string, text: unknown, updateId?: string): Promise<void>;
+  /** Resets a run to just before its workflow task that `finish` ended. Gives the new run's id. */
+  reset(sessionId: string, runId: string, finish: HistoryEvent): Promise<string>;
+  history(sessionId: string, runId?: string): Promise<readonly HistoryEvent[]>;
   /** No worker polls until `startWorker`. */
   stopWorker(): Promise<void>;
   startWorker(): Promise<void>;
   close(): Promise<void>;
+}
+
+export interface StepRead {
+  readonly at: StepAddress;
+  readonly context: StepContext;
 }
 
 const NAMESPACE = 'default';
@@ -31,15 +50,25 @@ export async function createLogWorld(address: string): Promise<LogWorld> {
   const native = await NativeConnection.connect({ address });
   const client = new Client({ connection, namespace: NAMESPACE });
   const taskQueue = `log-${randomUUID()}`;
-  const activities = createLogActivities({
-    log: createStepReader({ service: native.workflowService, namespace: NAMESPACE }),
-  });
+  const steps = createStepReader({ service: native.workflowService, namespace: NAMESPACE });
+  const reads: StepRead[] = [];
+  const log: StepReader = {
+    async readStep(at) {
+      const context = await steps.readStep(at);
+      reads.push({ at, context });
+      return context;
+    },
+  };
+  const released = Promise.withResolvers<void>();
+  const activities = createLogActivities({ log, released: released.promise });
   let running: { worker: Worker; ended: Promise<void> } | undefined;
 
   const world: LogWorld = {
     client,
     connection,
     taskQueue,
+    reads,
+    release: () => released.resolve(),
     deps: {
       service: connection.workflowService,
       namespace: NAMESPACE,
@@ -49,6 +78,20 @@ export async function createLogWorld(address: string): Promise<LogWorld> {
       client.workflow.start('session', { taskQueue, workflowId, args: [input] }),
     send: (sessionId, text, updateId = randomUUID()) =>
       client.workflow.getHandle(sessionId).executeUpdate('send', { args: [text], updateId }),
+    async reset(workflowId, runId, finish) {
+      const reset = await connection.workflowService.resetWorkflowExecution({
+        namespace: NAMESPACE,
+        workflowExecution: { workflowId, runId },
+        reason: 'test',
+        requestId: randomUUID(),
+        workflowTaskFinishEventId: finish.eventId ?? null,
+      });
+      return reset.runId;
+    },
+    async history(workflowId, runId) {
+      const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
+      return events ?? [];
+    },
     async startWorker() {
       const worker = await Worker.create({
         connection: native,

@@ -19,7 +19,7 @@ import { send, sendSignal } from '../../protocol/messages.ts';
 import type { BrainActivities } from '../../protocol/model-step.ts';
 import { SEARCH_ATTRIBUTES } from '../../protocol/search-attributes.ts';
 import { type Continued, type OpenCall, SessionInput } from '../../protocol/session.ts';
-import type { RecordedEvent, StopReasonType } from '../../protocol/session-event.ts';
+import type { ModelUsage, RecordedEvent, StopReasonType } from '../../protocol/session-event.ts';
 import type { UserEvent } from '../../protocol/user-event.ts';
 
 const brain = proxyActivities<BrainActivities>({
@@ -49,6 +49,7 @@ interface Control {
   hand: HandInstance | null;
   unseen: number;
   steps: number;
+  usage: ModelUsage;
   stopReason: StopReasonType;
 }
 
@@ -90,6 +91,7 @@ async function open(raw: unknown): Promise<Control> {
     hand: carried.hands[MAIN_HAND]?.instance ?? null,
     unseen: initial.length + (carried.owes_response ? 1 : 0),
     steps: 0,
+    usage: carried.usage,
     stopReason: 'end_turn',
   };
 }
@@ -162,7 +164,7 @@ async function runTurn(control: Control): Promise<void> {
     control.unseen = 0;
     control.steps += 1;
     try {
-      takeCalls(
+      takeAnswer(
         control,
         (await brain.respond({ step: control.carried.steps + control.steps })).events,
       );
@@ -180,20 +182,35 @@ async function runTurn(control: Control): Promise<void> {
   }
 }
 
-function takeCalls(control: Control, events: readonly RecordedEvent[]): void {
+function takeAnswer(control: Control, events: readonly RecordedEvent[]): void {
   control.stopReason = 'end_turn';
   for (const event of events) {
-    if (event.type === 'agent.tool_use' || event.type === 'agent.custom_tool_use') {
-      const { id, name, input } = event;
-      const custom = event.type === 'agent.custom_tool_use';
-      const asks = !custom && event.evaluated_permission === 'ask';
-      const waits_for = custom ? 'result' : asks ? 'confirmation' : 'ready';
-      control.calls.set(id, { id, name, input, waits_for, hand: MAIN_HAND });
+    if (event.type === 'agent.tool_use') {
+      takeCall(control, event, event.evaluated_permission === 'ask' ? 'confirmation' : 'ready');
     }
-    if (event.type === 'span.model_request_end' && event.stop_reason === 'refusal') {
-      control.stopReason = 'refusal';
-    }
+    if (event.type === 'agent.custom_tool_use') takeCall(control, event, 'result');
+    if (event.type !== 'span.model_request_end') continue;
+    if (event.stop_reason === 'refusal') control.stopReason = 'refusal';
+    control.usage = sum(control.usage, event.model_usage);
   }
+}
+
+function takeCall(
+  control: Control,
+  { id, name, input }: Pick<OpenCall, 'id' | 'name' | 'input'>,
+  waits_for: OpenCall['waits_for'],
+): void {
+  control.calls.set(id, { id, name, input, waits_for, hand: MAIN_HAND });
+}
+
+function sum(one: ModelUsage, other: ModelUsage): ModelUsage {
+  return {
+    input_tokens: one.input_tokens + other.input_tokens,
+    output_tokens: one.output_tokens + other.output_tokens,
+    cache_creation_input_tokens:
+      one.cache_creation_input_tokens + other.cache_creation_input_tokens,
+    cache_read_input_tokens: one.cache_read_input_tokens + other.cache_read_input_tokens,
+  };
 }
 
 function isAnswered(control: Control, call: OpenCall): boolean {
@@ -250,6 +267,7 @@ async function rollOver(control: Control): Promise<void> {
     stop_reason: { type: 'end_turn' },
     owes_response: unseen > 0,
     steps: carried.steps + steps,
+    usage: control.usage,
     hands: hand === null ? {} : { [MAIN_HAND]: { generation: 1, instance: hand } },
     recent_updates: [...recent].map(([id, count]) => ({ id, count })),
   };
