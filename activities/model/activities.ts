@@ -1,15 +1,15 @@
 import type Anthropic from '@anthropic-ai/sdk';
+import type { StepReader } from '../../log/step-reader.ts';
 import type { BrainActivities } from '../../protocol/model-step.ts';
 import { checkResultSize } from './check-result-size.ts';
 import { respond } from './respond.ts';
-import type { StepLog } from './step-log.ts';
 
 const STALL_TIMEOUT_MS = 120_000;
 
 export interface ModelDependencies {
   /** Its own retries are not used: Temporal owns retry. */
   readonly anthropic: Anthropic;
-  readonly log: StepLog;
+  readonly log: StepReader;
   /** Silence of the model server, pings included, after which an attempt fails. Default 120 s. */
   readonly stallTimeoutMs?: number;
 }

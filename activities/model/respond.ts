@@ -1,5 +1,6 @@
 import type Anthropic from '@anthropic-ai/sdk';
 import { ApplicationFailure, Context } from '@temporalio/activity';
+import type { StepContext, StepReader } from '../../log/step-reader.ts';
 import { FAILURE } from '../../protocol/failure.ts';
 import { historyEventId } from '../../protocol/ids.ts';
 import type { RespondProgress, RespondResult } from '../../protocol/model-step.ts';
@@ -13,11 +14,10 @@ import { noProgress, toProgress } from './progress.ts';
 import { type ReadAnswer, readAnswer } from './read-answer.ts';
 import { type BuiltRequest, buildRequest } from './request.ts';
 import { toRequestEnd } from './request-end.ts';
-import type { StepContext, StepLog } from './step-log.ts';
 
 export interface RespondDependencies {
   readonly anthropic: Anthropic;
-  readonly log: StepLog;
+  readonly log: StepReader;
   readonly stallTimeoutMs: number;
 }
 
@@ -43,7 +43,7 @@ export async function respond(dependencies: RespondDependencies): Promise<Respon
   }
 }
 
-function ownActivity(context: Context): Parameters<StepLog['readStep']>[0] {
+function ownActivity(context: Context): Parameters<StepReader['readStep']>[0] {
   const { workflowExecution, activityId } = context.info;
   if (workflowExecution === undefined) {
     throw ApplicationFailure.nonRetryable(
