@@ -16,7 +16,7 @@ export function createRecordedPlayer(
 ): Player {
   const findTurn = createTurnFinder(recording);
   const turns = turnsOf(recording);
-  const goesOnByItself = turnsBeforeTurns(recording);
+  const goesOnByItself = continuesByItself(recording);
   const broken = new Set<number>();
   return (request) => {
     const index = findTurn(request);
@@ -37,7 +37,7 @@ export function createRecordedPlayer(
  * Turns without calls that another turn follows at once. A session goes on by itself only after an
  * answer that was cut at the output limit, so that is how they end here.
  */
-function turnsBeforeTurns({ items }: Recording): ReadonlySet<RecordedTurn> {
+export function continuesByItself({ items }: Recording): ReadonlySet<RecordedTurn> {
   return new Set(
     items.flatMap((item, index) => {
       if (item.type !== 'turn' || item.end !== 'complete' || callsOf(item).length > 0) return [];

@@ -1,0 +1,62 @@
+import { DefaultLogger, makeTelemetryFilterString, Runtime } from '@temporalio/worker';
+import { MissingInputError } from './missing-input-error.ts';
+import { type CheckedReport, checkReport, progress, type Report } from './report.ts';
+
+/** One file per claim; each is loaded only when it is asked for. */
+const BENCHES: Readonly<Record<string, () => Promise<{ run(): Promise<Report> }>>> = {
+  step: () => import('./step.ts'),
+  history: () => import('./history.ts'),
+  wake: () => import('./wake.ts'),
+  tail: () => import('./tail.ts'),
+  'replay-recording': () => import('./replay-recording.ts'),
+};
+
+/** Exit codes: 0 all targets met, 1 one missed or a failure, 2 it could not be run as asked. */
+const USAGE_EXIT_CODE = 2;
+
+async function main(name: string): Promise<void> {
+  const load = Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined;
+  if (load === undefined) {
+    const names = Object.keys(BENCHES).join(', ');
+    throw new MissingInputError(`usage: npm run bench -- NAME, where NAME is one of ${names}`);
+  }
+  quietWorkers();
+  const { run } = await load();
+  const report = checkReport(await run());
+  for (const line of describe(report)) progress(line);
+  console.log(JSON.stringify(report));
+  if (!report.ok) process.exitCode = 1;
+}
+
+/** Standard output is for the result, and what workers run in here say is no news. */
+function quietWorkers(): void {
+  const filter = makeTelemetryFilterString({ core: 'ERROR', other: 'ERROR' });
+  Runtime.install({
+    logger: new DefaultLogger('ERROR'),
+    telemetryOptions: { logging: { filter, forward: {} } },
+  });
+}
+
+function describe({ targets }: CheckedReport): string[] {
+  return targets.map(({ name, value, limit, is = 'at_most', met }) => {
+    const relation = { at_most: '≤', at_least: '≥', equal: '=' }[is];
+    return `${met ? 'met   ' : 'MISSED'} ${name}: ${value} (${relation} ${limit})`;
+  });
+}
+
+/** Processes that a bench started end with this one, by their handlers of `exit`. */
+function fail(bench: string, error: unknown): void {
+  console.error(error);
+  const message = error instanceof Error ? error.message : String(error);
+  console.log(
+    JSON.stringify({ bench, ok: false, figures: {}, targets: [], baseline: {}, error: message }),
+  );
+  process.exit(error instanceof MissingInputError ? USAGE_EXIT_CODE : 1);
+}
+
+const [name = ''] = process.argv.slice(2);
+process.on('uncaughtException', (error) => fail(name, error));
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => process.exit(1));
+}
+main(name).catch((error: unknown) => fail(name, error));
