@@ -36,21 +36,19 @@ export async function isolate(
   const { SandboxManager } = await import('@anthropic-ai/sandbox-runtime');
   const egress = egressFor(settings.networking);
   const config = configFor(settings, folder, egress?.network);
-  const problem = (): IsolationMissingError => {
-    const { errors } = SandboxManager.checkDependencies();
-    return missing(errors.join('; ') || 'the sandbox runtime could not make a sandbox');
-  };
   if (!SandboxManager.isSupportedPlatform()) throw missing('this platform has no sandbox');
-  if (egress !== undefined) {
-    await SandboxManager.initialize(config, egress.ask).catch((error: unknown) => {
-      throw missing(error instanceof Error ? error.message : String(error));
-    });
-  }
-  const wrapped = await SandboxManager.wrapWithSandbox(command, '/bin/bash', config, undefined, {
-    commandId: 'hand',
+  const wrap = async (): Promise<string> => {
+    if (egress !== undefined) await SandboxManager.initialize(config, egress.ask);
+    const options = { commandId: 'hand' };
+    return SandboxManager.wrapWithSandbox(command, '/bin/bash', config, undefined, options);
+  };
+  const wrapped = await wrap().catch((error: unknown) => {
+    throw missing(error instanceof Error ? error.message : String(error));
   });
   // Without this helper the runtime goes on, with unix sockets open.
-  if (!wrapped.includes('apply-seccomp')) throw problem();
+  if (!wrapped.includes('apply-seccomp')) {
+    throw missing(SandboxManager.checkDependencies().errors.join('; ') || 'no seccomp helper');
+  }
   return {
     command: wrapped,
     async close() {
