@@ -24,6 +24,7 @@ export default defineConfig({
       layer('workflow', { server: true, timeoutMs: 30_000 }),
       layer('integration', { server: true, timeoutMs: 60_000 }),
       layer('e2e', { server: false, timeoutMs: 120_000 }),
+      layer('record', { server: true, timeoutMs: 60_000 }),
       layer('kill', { server: false, timeoutMs: 600_000 }),
     ],
   },

@@ -1,6 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import Anthropic from '@anthropic-ai/sdk';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, type Worker } from '@temporalio/worker';
@@ -17,9 +15,9 @@ import type { Player } from '../../rehearsal/player.ts';
 import { type RehearsalServer, startRehearsalServer } from '../../rehearsal/server.ts';
 import { createBrainWorker, createHandsWorker } from '../../workers/create-worker.ts';
 import { loadWorkflowBundle, PAYLOAD_CONVERTER_PATH } from '../../workers/workflow-bundle.ts';
+import { BUNDLE_CACHE } from './bundle-cache.ts';
 import { waitFor } from './wait-for.ts';
 
-export const BUNDLE_CACHE = join(tmpdir(), 'drover-test-bundles');
 const STALL_TIMEOUT_MS = 2_000;
 
 export interface HarnessOptions {

@@ -1,0 +1,185 @@
+import { execFile } from 'node:child_process';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import type { WorkflowHandle } from '@temporalio/client';
+import { afterEach, expect, inject, test } from 'vitest';
+import { findTemporalBinary } from '../../launch/temporal-binary.ts';
+import { agentMessages, getSession, registryWorkflowId, send } from '../../protocol/messages.ts';
+import type { Player } from '../../rehearsal/player.ts';
+import { calls, fromConversation, gate, says, scripted } from '../../rehearsal/script.ts';
+import { type Harness, okHands, startHarness } from '../support/harness.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+/**
+ * Records histories of real runs, one file a run, for the replay suite: `npm run record-histories`.
+ * Add new ones beside the old; an old one is what sessions in the field look like.
+ */
+const FOLDER = fileURLToPath(new URL('../histories/', import.meta.url));
+const VERSION = 'v1';
+
+let harness: Harness;
+afterEach(() => harness.stop());
+
+async function keep(name: string, handle: WorkflowHandle): Promise<void> {
+  await mkdir(FOLDER, { recursive: true });
+  const runs: string[] = [];
+  for (let runId = (await handle.describe()).runId; runId !== ''; ) {
+    runs.unshift(await show(handle.workflowId, runId));
+    runId = await previousRun(handle.workflowId, runId);
+  }
+  expect(runs.length).toBeGreaterThan(0);
+  for (const [index, run] of runs.entries()) {
+    await writeFile(`${FOLDER}${name}.${VERSION}.run-${index}.json`, `${run}\n`);
+  }
+}
+
+async function previousRun(workflowId: string, runId: string): Promise<string> {
+  const { events } = await harness.client.workflow.getHandle(workflowId, runId).fetchHistory();
+  return events?.[0]?.workflowExecutionStartedEventAttributes?.continuedExecutionRunId ?? '';
+}
+
+/** The history as `temporal workflow show --output json` prints it. */
+async function show(workflowId: string, runId: string): Promise<string> {
+  const { path } = await findTemporalBinary();
+  const address = ['--address', inject('temporalAddress')];
+  const execution = ['--workflow-id', workflowId, '--run-id', runId];
+  const { stdout } = await promisify(execFile)(
+    path,
+    ['workflow', 'show', '--output', 'json', ...address, ...execution],
+    { maxBuffer: 50_000_000 },
+  );
+  return JSON.stringify(JSON.parse(stdout), null, 1);
+}
+
+function untilStopped(handle: WorkflowHandle, reason: string) {
+  return waitFor(`stop reason ${reason}`, async () => {
+    const session = await handle.query(getSession);
+    return session.stop_reason?.type === reason && session;
+  });
+}
+
+const ASKING = {
+  tools: [
+    {
+      type: 'agent_toolset_20260401' as const,
+      default_config: { permission_policy: { type: 'always_ask' as const } },
+    },
+    {
+      type: 'custom' as const,
+      name: 'weather',
+      description: 'The weather',
+      input_schema: { type: 'object' as const },
+    },
+  ],
+};
+
+test('tools, a lost hand, an error, and cancel', async () => {
+  let isFirst = true;
+  harness = await startHarness({
+    player: scripted([
+      says([calls('bash', { command: 'a' }), calls('bash', { command: 'b' })]),
+      says([calls('bash', { command: 'c' })]),
+      says('Done.'),
+      {
+        type: 'error',
+        status: 400,
+        body: { type: 'error', error: { type: 'invalid_request_error', message: 'no' } },
+      },
+    ]),
+    hands: okHands({
+      execute: async ({ call }) => {
+        const lost = isFirst;
+        isFirst = false;
+        return {
+          events: [
+            {
+              type: 'agent.tool_result',
+              tool_use_id: call.id,
+              content: [{ type: 'text', text: lost ? 'the sandbox was lost' : 'ok' }],
+              is_error: lost,
+            },
+          ],
+          ...(lost ? { lost: true as const } : {}),
+        };
+      },
+    }),
+  });
+  const handle = await harness.start({ initial_events: ['go'], title: 'recorded' });
+  await untilStopped(handle, 'end_turn');
+  await handle.executeUpdate(send, { args: ['again'], updateId: 'again' });
+  await untilStopped(handle, 'retries_exhausted');
+  await handle.cancel();
+  await handle.result().catch(() => {});
+  await keep('tools', handle);
+});
+
+test('confirmations, custom tools, signals and interrupts', async () => {
+  const held = gate(5);
+  harness = await startHarness({
+    player: scripted([
+      says([
+        calls('bash', { command: 'a' }, 'toolu_a'),
+        calls('bash', { command: 'b' }, 'toolu_b'),
+        calls('weather', {}, 'toolu_w'),
+      ]),
+      says('A long answer that is interrupted in the middle of it.', {
+        pace: held.pace,
+        deltaCharacters: 8,
+      }),
+      says([calls('bash', { command: 'c' }, 'toolu_c')]),
+    ]),
+  });
+  const handle = await harness.start({ initial_events: ['go'], agent: ASKING });
+  await untilStopped(handle, 'requires_action');
+  await handle.executeUpdate(send, {
+    args: [
+      [
+        { type: 'user.tool_confirmation', tool_use_id: 'toolu_a', result: 'allow' },
+        { type: 'user.tool_confirmation', tool_use_id: 'toolu_b', result: 'deny' },
+      ],
+    ],
+    updateId: 'confirm',
+  });
+  await handle.signal('send', {
+    type: 'user.custom_tool_result',
+    custom_tool_use_id: 'toolu_w',
+    content: 'rain',
+  });
+  await held.reached;
+  await handle.executeUpdate(send, { args: [{ type: 'user.interrupt' }], updateId: 'stop' });
+  await untilStopped(handle, 'end_turn');
+  await handle.signal('send', { type: 'nonsense' });
+  await handle.executeUpdate(send, { args: ['once more'], updateId: 'more' });
+  await untilStopped(handle, 'requires_action');
+  await handle.executeUpdate(send, { args: [{ type: 'user.interrupt' }], updateId: 'stop-2' });
+  await untilStopped(handle, 'end_turn');
+  await keep('actions', handle);
+});
+
+test('roll-overs in the middle of a turn', async () => {
+  const player: Player = fromConversation((request) => {
+    const step = request.messages.filter(({ role }) => role === 'assistant').length;
+    return step >= 20 ? says('All done.') : says([calls('bash', { command: `step ${step}` })]);
+  });
+  harness = await startHarness({ player });
+  const handle = await harness.start({ initial_events: ['go'] });
+  await untilStopped(handle, 'end_turn');
+  await keep('roll-over', handle);
+});
+
+test('a registered agent', async () => {
+  harness = await startHarness({ player: scripted([says('Hi.')]) });
+  const entity = await harness.client.workflow.start('agent', {
+    workflowId: registryWorkflowId('agent', crypto.randomUUID()),
+    taskQueue: harness.taskQueue,
+    args: [{ name: 'one' }],
+  });
+  await entity.executeUpdate(agentMessages.update, { args: [{ name: 'two' }], updateId: 'two' });
+  const id = entity.workflowId.replace('agent-', '');
+  const handle = await harness.start({ agent: id as never, initial_events: ['hi'] });
+  await untilStopped(handle, 'end_turn');
+  await entity.executeUpdate(agentMessages.archive, { updateId: 'archive' });
+  await keep('registry-agent', entity);
+  await keep('registered-session', handle);
+});

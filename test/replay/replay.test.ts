@@ -1,0 +1,62 @@
+import { readdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { DeterminismViolationError } from '@temporalio/workflow';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { loadWorkflowBundle, PAYLOAD_CONVERTER_PATH } from '../../workers/workflow-bundle.ts';
+import { BUNDLE_CACHE } from '../support/bundle-cache.ts';
+
+/** As `temporal workflow show --output json` prints it. */
+interface History {
+  readonly events: {
+    activityTaskScheduledEventAttributes?: { activityType: { name: string } };
+  }[];
+}
+
+const FOLDER = fileURLToPath(new URL('../histories/', import.meta.url));
+const files = readdirSync(FOLDER).filter((file) => file.endsWith('.json'));
+
+/** Histories of real runs. One that no longer replays would break sessions in the field. */
+describe('kept histories', () => {
+  let bundlePath: string;
+
+  beforeAll(async () => {
+    Runtime.install({ logger: new DefaultLogger('ERROR') });
+    bundlePath = await loadWorkflowBundle(BUNDLE_CACHE);
+  });
+
+  async function read(file: string): Promise<History> {
+    return JSON.parse(await readFile(`${FOLDER}${file}`, 'utf8'));
+  }
+
+  function replay(history: History): Promise<void> {
+    return Worker.runReplayHistory(
+      {
+        workflowBundle: { codePath: bundlePath },
+        dataConverter: { payloadConverterPath: PAYLOAD_CONVERTER_PATH },
+      },
+      history,
+    );
+  }
+
+  test('there are some of every kind', () => {
+    for (const kind of ['tools', 'actions', 'roll-over', 'registered-session', 'registry-agent']) {
+      expect(files.some((file) => file.startsWith(kind))).toBe(true);
+    }
+  });
+
+  test.each(files)('%s → replays', async (file) => {
+    await replay(await read(file));
+  });
+
+  test('a mutated history → does not replay', async () => {
+    const history = await read('tools.v1.run-0.json');
+    const scheduled = history.events
+      .map((event) => event.activityTaskScheduledEventAttributes)
+      .find((attributes) => attributes?.activityType.name === 'execute');
+    if (scheduled === undefined) throw new Error('the history holds no tool call');
+    scheduled.activityType = { name: 'respond' };
+    await expect(replay(history)).rejects.toThrow(DeterminismViolationError);
+  });
+});
