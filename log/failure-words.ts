@@ -24,10 +24,11 @@ const TIMEOUT_WORDS: Readonly<Record<number, string>> = {
     'it did not finish in the time allowed, retries included',
 };
 
-/** What kind of `session.error` a failed model step is. */
+/** What kind of `session.error` a failed model step is; a timeout is what it timed out of. */
 export function sessionErrorType(failure: Failure | null | undefined): SessionErrorType {
-  const type = failure?.applicationFailureInfo?.type;
-  return (type && ERROR_TYPES[type]) || 'unknown_error';
+  if (failure === null || failure === undefined) return 'unknown_error';
+  const known = ERROR_TYPES[failure.applicationFailureInfo?.type ?? ''];
+  return known ?? sessionErrorType(failure.cause);
 }
 
 /** What went wrong, in words for a person or a model; no stack, no Temporal wrapping. */

@@ -15,7 +15,9 @@ export type RunDraft = {
   -readonly [Key in Exclude<keyof RunState, Collections>]: RunState[Key];
 } & {
   identities: RunState['identities'];
-  readonly updates: Set<string>;
+  readonly updates: RunState['updates'];
+  /** Those of this batch. Apart, so that a small batch copies nothing that grows with the run. */
+  readonly newUpdates: string[];
   readonly activities: Map<number, OpenActivity>;
   readonly calls: Map<string, OpenCall>;
   readonly early_answers: Set<string>;
@@ -27,7 +29,7 @@ export type RunDraft = {
 export function openDraft(state: RunState): RunDraft {
   return {
     ...state,
-    updates: new Set(state.updates),
+    newUpdates: [],
     activities: new Map(
       Object.entries(state.activities).map(([id, activity]) => [Number(id), activity]),
     ),
@@ -39,10 +41,10 @@ export function openDraft(state: RunState): RunDraft {
 }
 
 export function closeDraft(draft: RunDraft): { state: RunState; events: SessionEvent[] } {
-  const { events, ...rest } = draft;
+  const { events, newUpdates, ...rest } = draft;
   const state: RunState = {
     ...rest,
-    updates: [...draft.updates],
+    updates: newUpdates.length === 0 ? draft.updates : [...draft.updates, ...newUpdates],
     activities: Object.fromEntries(draft.activities),
     calls: [...draft.calls.values()],
     early_answers: [...draft.early_answers],

@@ -70,7 +70,7 @@ function restore(draft: RunDraft, continued: Partial<Continued>): void {
   draft.usage = continued.usage ?? draft.usage;
   draft.created_at = continued.created_at ?? draft.created_at;
   for (const call of continued.calls ?? []) draft.calls.set(call.id, call);
-  for (const { id } of continued.recent_updates ?? []) draft.updates.add(id);
+  draft.newUpdates.push(...(continued.recent_updates ?? []).map(({ id }) => id));
   const hands: Record<string, HandInstance> = {};
   for (const [name, { instance }] of Object.entries(continued.hands ?? {})) {
     if (instance !== null) hands[name] = instance;

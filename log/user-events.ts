@@ -37,8 +37,8 @@ export function receiveSignal(draft: RunDraft, source: Source, attributes: Attri
 function takeRequest(draft: RunDraft, source: Source, request: Attributes<Request>): void {
   if (request?.input?.name !== send.name) return;
   const updateId = request.meta?.updateId ?? '';
-  if (draft.updates.has(updateId)) return;
-  draft.updates.add(updateId);
+  if (draft.updates.includes(updateId) || draft.newUpdates.includes(updateId)) return;
+  draft.newUpdates.push(updateId);
   takeEvents(draft, source, {
     input: readFirst(request.input.args),
     idOf: (item) => userEventId(updateId, item),
