@@ -38,7 +38,7 @@ process.stdin.on('end', () => void leave());
 process.stdin.on('error', () => void leave());
 serveHand(
   hand,
-  { type: 'hello', instance, sockets_blocked: await areSocketsBlocked(`${temporary}/.none`) },
+  { type: 'hello', instance, sockets_blocked: await areSocketsBlocked() },
   { input: process.stdin, output: process.stdout },
 );
 setTimeout(() => void files.preload(), PRELOAD_AFTER_MS).unref();
@@ -48,10 +48,10 @@ async function leave(): Promise<void> {
   process.exit();
 }
 
-/** Tries what isolation must refuse: a socket in the file system, which could be a host's. */
-function areSocketsBlocked(path: string): Promise<boolean> {
+/** Tries what isolation must refuse: a socket to a path, which could be a host's. */
+function areSocketsBlocked(): Promise<boolean> {
   return new Promise((resolve) => {
-    connect({ path }).on('error', (error: NodeJS.ErrnoException) => {
+    connect({ path: '/no-such-socket' }).on('error', (error: NodeJS.ErrnoException) => {
       resolve(error.code === 'EPERM' || error.code === 'EACCES');
     });
   });

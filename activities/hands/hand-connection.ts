@@ -21,7 +21,7 @@ export interface HandConnection {
   ready(): Promise<void>;
   /**
    * @throws {CallConflictError}
-   * @throws {HandGoneError} The instance is gone, or has not answered for 30 s.
+   * @throws {HandGoneError} The instance is gone, or has not answered for too long.
    */
   run(sessionId: string, call: ToolCall, options: ExecuteOptions): Promise<CallResult>;
   /** Rejects what is pending with `reason`. */
@@ -41,13 +41,14 @@ export interface HandConnectionOptions {
    * @throws {HandGoneError} when the instance is known to be gone; other errors are tried again.
    */
   open(): Promise<Duplex>;
+  /** Silence after which the hand is given up. Default: 30 s. */
+  readonly silenceMs?: number;
 }
 
 const PING_MS = 1_000;
 /** Silence after which a stream is taken for broken. */
 const STREAM_SILENCE_MS = 5_000;
-/** Silence after which the hand is given up. */
-const HAND_SILENCE_MS = 30_000;
+const DEFAULT_SILENCE_MS = 30_000;
 const REOPEN_MS = 20;
 
 interface Pending {
@@ -217,13 +218,14 @@ class Connection implements HandConnection {
   #watchSilence(): void {
     if (this.#pending.size === 0) return;
     const silenceMs = performance.now() - this.#heardAt;
-    if (silenceMs > STREAM_SILENCE_MS) this.#opened?.destroy();
+    const limitMs = Math.min(STREAM_SILENCE_MS, this.#options.silenceMs ?? DEFAULT_SILENCE_MS);
+    if (silenceMs > limitMs) this.#opened?.destroy();
     else this.#send({ type: 'ping', id: this.#nextId() });
   }
 
   #giveUpWhenSilent(): void {
     const silenceMs = performance.now() - this.#answeredAt;
-    if (silenceMs < HAND_SILENCE_MS) return;
+    if (silenceMs < (this.#options.silenceMs ?? DEFAULT_SILENCE_MS)) return;
     throw new HandGoneError(`The hand has not answered for ${Math.round(silenceMs / 1000)} s.`);
   }
 

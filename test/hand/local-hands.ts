@@ -38,7 +38,7 @@ export interface LocalHands {
     environment?: EnvironmentInput;
   }): Promise<TestHand>;
   /** Another worker on the same state folder. */
-  another(): LocalProvider;
+  another(options?: Partial<LocalProviderOptions>): LocalProvider;
 }
 
 /** A provisioned hand and short ways to use it. */
@@ -90,9 +90,9 @@ function open(options: Partial<LocalProviderOptions>): {
 } {
   const stateFolder = realpathSync(mkdtempSync(join(tmpdir(), 'drv-')));
   const providers: LocalProvider[] = [];
-  const another = (): LocalProvider => {
+  const another = (more: Partial<LocalProviderOptions> = {}): LocalProvider => {
     const isolation = IS_ISOLATED ? 'required' : 'unconfined';
-    const created = createLocalProvider({ stateFolder, isolation, ...options });
+    const created = createLocalProvider({ stateFolder, isolation, ...options, ...more });
     providers.push(created);
     return created;
   };

@@ -29,6 +29,8 @@ export interface LocalProviderOptions {
   readonly isolation: Isolation;
   /** `PATH` of hands and of the programs that isolate them. Default: the system's folders. */
   readonly path?: string;
+  /** Silence after which a hand that is running a call is given up and ended. Default: 30 s. */
+  readonly silenceMs?: number;
 }
 
 export interface LocalProvider extends HandProvider {
@@ -135,7 +137,12 @@ class LocalHands implements LocalProvider {
     const known = this.#connections.get(instance);
     if (known !== undefined) return known;
     const { root } = findHandFolder(this.#stateFolder, hand);
-    const connection = createHandConnection({ instance, open: () => openSocket(root, instance) });
+    const { silenceMs } = this.#options;
+    const connection = createHandConnection({
+      instance,
+      open: () => openSocket(root, instance),
+      ...(silenceMs === undefined ? {} : { silenceMs }),
+    });
     this.#connections.set(instance, connection);
     return connection;
   }
