@@ -71,6 +71,7 @@ export function createDrover(
     service: client.workflowService,
     namespace: requests.namespace,
     dataConverter: client.options.loadedDataConverter,
+    withAbortSignal: (signal, call) => client.connection.withAbortSignal(signal, call),
   });
   return {
     sessions: createSessions(requests, log),
