@@ -1,12 +1,12 @@
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import type { DataConverter } from '@temporalio/common';
-import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { type ClientConnectConfig, loadClientConnectConfig } from '@temporalio/envconfig';
 import { createLogReader } from '../log/log-reader.ts';
 import { TASK_QUEUE } from '../protocol/task-queue.ts';
 import { type Agents, createAgents } from './agents.ts';
 import { createEnvironments, type Environments } from './environments.ts';
 import { InvalidInputError } from './errors/invalid-input-error.ts';
-import { ServerUnreachableError } from './errors/server-unreachable-error.ts';
+import { openConnection } from './open-connection.ts';
 import { createRequests } from './requests.ts';
 import { createSessions, type Sessions } from './sessions.ts';
 
@@ -15,8 +15,11 @@ export interface ConnectOptions {
   /** `host:port`. Default: 127.0.0.1:7233. */
   readonly address?: string;
   readonly namespace?: string;
-  /** Profile of the Temporal configuration file. Default: TEMPORAL_PROFILE, else `default`. */
-  readonly profile?: string;
+  /**
+   * Profile of the Temporal configuration file. Default: TEMPORAL_PROFILE, else `default`. Null:
+   * neither variables nor file count, only what is given here.
+   */
+  readonly profile?: string | null;
   /** Default: 5,000. */
   readonly connectTimeoutMs?: number;
   /** Queue that the workers poll for workflows. Default: `drover`. */
@@ -45,7 +48,7 @@ export async function connectDrover(options: ConnectOptions = {}): Promise<Drove
   const { connectionOptions, namespace: configured } = load(options.profile);
   const address = options.address ?? connectionOptions.address ?? DEFAULT_ADDRESS;
   const { tls, apiKey, metadata } = connectionOptions;
-  const connection = await connect(address, {
+  const { connection, close } = await openConnection(address, {
     connectTimeout: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
     ...(tls === undefined || tls === null ? {} : { tls }),
     ...(apiKey === undefined ? {} : { apiKey }),
@@ -57,7 +60,7 @@ export async function connectDrover(options: ConnectOptions = {}): Promise<Drove
     namespace: options.namespace ?? configured ?? 'default',
     ...(dataConverter === undefined ? {} : { dataConverter }),
   });
-  return { ...createDrover(client, address, options.taskQueue), close: () => connection.close() };
+  return { ...createDrover(client, address, options.taskQueue), close };
 }
 
 /** The same over a Temporal client that the caller has already, and closes. */
@@ -82,7 +85,8 @@ export function createDrover(
   };
 }
 
-function load(profile: string | undefined) {
+function load(profile: string | null | undefined): ClientConnectConfig {
+  if (profile === null) return { connectionOptions: {} };
   try {
     return loadClientConnectConfig(profile === undefined ? {} : { profile });
   } catch (error) {
@@ -92,15 +96,5 @@ function load(profile: string | undefined) {
         'profile, or the file that TEMPORAL_CONFIG_FILE names',
       { cause: error },
     );
-  }
-}
-
-type Options = NonNullable<Parameters<typeof Connection.connect>[0]>;
-
-async function connect(address: string, options: Options): Promise<Connection> {
-  try {
-    return await Connection.connect({ ...options, address });
-  } catch (error) {
-    throw new ServerUnreachableError(address, { cause: error });
   }
 }

@@ -54,10 +54,10 @@ function toQuery({ status, agent }: ListSessionsOptions): string {
   ];
   if (status === 'terminated') conditions.push(`ExecutionStatus != 'Running'`);
   else if (status !== undefined) {
-    conditions.push(
-      `ExecutionStatus = 'Running'`,
-      `${SEARCH_ATTRIBUTES.status.name} = '${status}'`,
-    );
+    const attribute = SEARCH_ATTRIBUTES.status.name;
+    // One that no worker has taken up yet has no status.
+    const unset = status === 'running' ? ` OR ${attribute} IS NULL` : '';
+    conditions.push(`ExecutionStatus = 'Running'`, `(${attribute} = '${status}'${unset})`);
   }
   if (agent !== undefined) {
     conditions.push(`${SEARCH_ATTRIBUTES.agent.name} = '${agent.replaceAll("'", "''")}'`);
