@@ -10,7 +10,9 @@ export const LauncherInfo = z.object({
   address: z.string().nullable(),
   namespace: z.string(),
   uiUrl: z.string().nullable(),
-  model: z.string(),
+  /** A server that somebody else runs. */
+  external: z.boolean(),
+  rehearsal: z.boolean(),
 });
 export type LauncherInfo = z.infer<typeof LauncherInfo>;
 
@@ -31,7 +33,7 @@ export async function claimLauncher(path: string, describe: () => LauncherInfo):
   while (Date.now() < deadline) {
     const server = await listen(path, describe);
     if (server !== undefined) return { first: true, release: () => close(server) };
-    const info = await ask(path);
+    const info = await askLauncher(path);
     if (info !== undefined) return { first: false, info };
     await removeAbandoned(path);
   }
@@ -39,7 +41,7 @@ export async function claimLauncher(path: string, describe: () => LauncherInfo):
 }
 
 /** What the launcher that holds the socket says now; undefined when none does. */
-export function ask(path: string): Promise<LauncherInfo | undefined> {
+export function askLauncher(path: string): Promise<LauncherInfo | undefined> {
   return new Promise((resolve) => {
     let text = '';
     const socket = createConnection(path);
@@ -92,7 +94,7 @@ async function removeAbandoned(path: string): Promise<void> {
     return;
   }
   try {
-    if ((await ask(path)) === undefined) await rm(path, { force: true });
+    if ((await askLauncher(path)) === undefined) await rm(path, { force: true });
   } finally {
     await rm(lock, { recursive: true, force: true });
   }

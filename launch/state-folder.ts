@@ -14,8 +14,8 @@ export interface StateFolder {
   readonly launcherSocket: string;
 }
 
-/** Sockets lie up to 40 bytes deeper, and no system takes a socket path over 100 bytes. */
-export const MAX_STATE_FOLDER_BYTES = 60;
+/** No system takes a socket path over 100 bytes, and the launcher's own lies in the folder. */
+export const MAX_STATE_FOLDER_BYTES = 85;
 
 /** @throws Error naming DROVER_STATE_FOLDER and the remedy */
 export async function openStateFolder(configured: string | undefined): Promise<StateFolder> {
@@ -26,8 +26,8 @@ export async function openStateFolder(configured: string | undefined): Promise<S
   const bytes = Buffer.byteLength(path);
   if (bytes > MAX_STATE_FOLDER_BYTES) {
     throw new Error(
-      `the state folder ${path} has a path of ${bytes} bytes, over ${MAX_STATE_FOLDER_BYTES}: the sockets in it ` +
-        'would have paths that the system refuses; set DROVER_STATE_FOLDER to a shorter one',
+      `the state folder ${path} has a path of ${bytes} bytes, over ${MAX_STATE_FOLDER_BYTES}: the socket in it ` +
+        'would have a path that the system refuses; set DROVER_STATE_FOLDER to a shorter one',
     );
   }
   try {

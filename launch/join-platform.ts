@@ -1,0 +1,41 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { askLauncher, type LauncherInfo } from './launcher-claim.ts';
+import type { Platform, Setting } from './platform.ts';
+import { connectConfigured, connectOwn } from './target.ts';
+
+const POLL_MS = 200;
+
+/** A later launcher on the same state folder: uses what the first one runs, and starts nothing. */
+export async function joinPlatform(
+  setting: Setting,
+  first: LauncherInfo,
+  closing: AsyncDisposableStack,
+): Promise<Platform> {
+  const { configured, say, state } = setting;
+  const { address, external, namespace, uiUrl, rehearsal, pid } = await untilOpen(setting, first);
+  const meant = configured?.address ?? address;
+  if (meant !== address || external !== (configured !== null)) {
+    throw new Error(
+      `the state folder ${state.path} is used by another start (process ${pid}) for the server ${address}; ` +
+        'set DROVER_STATE_FOLDER to another folder, or end that one',
+    );
+  }
+  say(`server and worker: those of process ${pid}, which started first; they end with it`);
+  const drover = await (external ? connectConfigured() : connectOwn(address, namespace));
+  closing.defer(() => drover.close());
+  return { drover, uiUrl, rehearsal, external };
+}
+
+async function untilOpen(
+  { state, say, signal }: Setting,
+  first: LauncherInfo,
+): Promise<LauncherInfo & { readonly address: string }> {
+  let info: LauncherInfo | undefined = first;
+  if (info.address === null) say(`waiting for process ${info.pid}, which is starting`);
+  while (info !== undefined) {
+    if (info.address !== null) return { ...info, address: info.address };
+    await delay(POLL_MS, undefined, { signal });
+    info = await askLauncher(state.launcherSocket);
+  }
+  throw new Error(`process ${first.pid}, which was starting on ${state.path}, ended; start again`);
+}

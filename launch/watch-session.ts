@@ -1,0 +1,55 @@
+import type { EventPrinter } from '../client/command-line/event-printer.ts';
+import { followSession } from '../client/command-line/follow-session.ts';
+import type { Drover } from '../client/index.ts';
+import type { StopReason } from '../protocol/session-event.ts';
+
+/** Why watching ended: the session went idle (only when asked to stop there), or it ended. */
+export type WatchEnd =
+  | { readonly type: 'idle'; readonly stopReason: StopReason }
+  | { readonly type: 'terminated'; readonly reason: string | null }
+  | { readonly type: 'aborted' };
+
+export interface WatchOptions {
+  readonly printer: EventPrinter;
+  readonly previews: boolean;
+  /** Stop at the first idle. */
+  readonly untilIdle: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Prints a session's log as it grows, and on a terminal what the model is saying meanwhile. */
+export async function watchSession(
+  drover: Drover,
+  id: string,
+  options: WatchOptions,
+): Promise<WatchEnd> {
+  const { printer, untilIdle } = options;
+  const done = new AbortController();
+  const signal = AbortSignal.any([options.signal, done.signal]);
+  const previewing = options.previews ? showPreviews(drover, id, printer, signal) : undefined;
+  try {
+    const onLost = () => printer.line('the server is away; waiting for it');
+    for await (const event of followSession(drover.sessions, id, { signal, onLost })) {
+      printer.event(event);
+      if (event.type === 'session.status_terminated') {
+        return { type: 'terminated', reason: event.reason };
+      }
+      if (untilIdle && event.type === 'session.status_idle') {
+        return { type: 'idle', stopReason: event.stop_reason };
+      }
+    }
+    return { type: 'aborted' };
+  } finally {
+    done.abort();
+    await previewing;
+  }
+}
+
+async function showPreviews(
+  drover: Drover,
+  id: string,
+  printer: EventPrinter,
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const event of drover.sessions.previews(id, { signal })) printer.preview(event);
+}
