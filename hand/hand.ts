@@ -117,12 +117,21 @@ async function runJournaled(
   try {
     journal.write({ key, state: 'queued', hash }, 'process');
     const result = await tool.run(call.input, { id: call.id, signal, onStart, onProgress });
-    journal.write({ key, state: 'done', result }, 'process');
+    keep(journal, key, result);
     return result;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const extent = hasStarted ? 'it may have taken effect in part' : 'nothing ran';
     return failed(`The sandbox could not do this call (${reason}): ${extent}.`);
+  }
+}
+
+/** The call has happened: a full disk must not turn its result into an error. */
+function keep(journal: Journal, key: string, result: CallResult): void {
+  try {
+    journal.write({ key, state: 'done', result }, 'process');
+  } catch (error) {
+    console.error(`The result of ${key} could not be written:`, error);
   }
 }
 

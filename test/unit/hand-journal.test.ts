@@ -1,0 +1,171 @@
+import {
+  appendFileSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { resultOfLostCall } from '../../activities/hands/local/lost-call.ts';
+import { inputHash, keyOf } from '../../hand/call-key.ts';
+import { openJournal } from '../../hand/journal.ts';
+import { journalPath } from '../../hand/journal-file.ts';
+import { OUTCOME } from '../../hand/outcome.ts';
+
+const { fdatasync } = vi.hoisted(() => ({ fdatasync: vi.fn() }));
+vi.mock('node:fs', async (original) => {
+  const fs = await original<typeof import('node:fs')>();
+  fdatasync.mockImplementation(fs.fdatasyncSync);
+  return { ...fs, fdatasyncSync: fdatasync };
+});
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'journal-'));
+  fdatasync.mockClear();
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const KEY = { session_id: 's', call_id: 'toolu_1' };
+const key = keyOf(KEY);
+const result = { text: 'said "it"\n', is_error: false };
+
+/** What a journal holds after these states were written and the daemon was started again. */
+function reopenedAfter(states: readonly ('queued' | 'running' | 'done' | 'cancelled')[]) {
+  const journal = openJournal(folder);
+  for (const state of states) {
+    if (state === 'done') journal.write({ key, state, result }, 'process');
+    else journal.write({ key, state, hash: 'h' }, 'process');
+  }
+  journal.close();
+  return openJournal(folder);
+}
+
+describe('a restarted daemon', () => {
+  test.each([
+    { states: ['queued', 'running', 'done'] as const, state: 'done', says: result },
+    { states: ['queued', 'running'] as const, state: 'done', says: OUTCOME.unknown },
+    { states: ['queued'] as const, state: 'done', says: OUTCOME.neverRan },
+  ])('$states → $state', ({ states, state, says }) => {
+    const journal = reopenedAfter(states);
+    expect(journal.find(key)).toMatchObject({ state, hash: 'h' });
+    expect(journal.result(key)).toEqual(says);
+    journal.close();
+  });
+
+  test('a tombstone stays one', () => {
+    const journal = reopenedAfter(['cancelled']);
+    expect(journal.find(key)?.state).toBe('cancelled');
+    journal.close();
+  });
+});
+
+describe('what is on disk', () => {
+  test('`disk` is synced, `process` is not', () => {
+    const journal = openJournal(folder);
+    journal.write({ key, state: 'queued', hash: 'h' }, 'process');
+    expect(fdatasync).toHaveBeenCalledTimes(0);
+    journal.write({ key, state: 'running', hash: 'h' }, 'disk');
+    expect(fdatasync).toHaveBeenCalledTimes(1);
+    journal.close();
+  });
+
+  test('a line torn by a power cut is skipped, and what follows it is read', () => {
+    openJournal(folder).write({ key, state: 'running', hash: 'h' }, 'process');
+    appendFileSync(journalPath(folder), '{"key":"torn","sta');
+    const journal = openJournal(folder);
+    journal.write({ key: 'after', state: 'running', hash: 'h2' }, 'process');
+    journal.write({ key: 'after', state: 'done', result }, 'process');
+    journal.close();
+    const again = openJournal(folder);
+    expect(again.find(key)?.state).toBe('done');
+    expect(again.result('after')).toEqual(result);
+    expect(again.find('torn')).toBeUndefined();
+    again.close();
+  });
+
+  test('results are read back from disk, whole, however many and long', () => {
+    const journal = openJournal(folder);
+    const textOf = (index: number): string => `${index}ä`.repeat(index * 1_000);
+    for (let index = 0; index < 100; index += 1) {
+      journal.write(
+        { key: String(index), state: 'done', result: { text: textOf(index), is_error: false } },
+        'process',
+      );
+    }
+    journal.close();
+    const again = openJournal(folder);
+    for (let index = 0; index < 100; index += 1) {
+      expect(again.result(String(index)).text).toBe(textOf(index));
+    }
+    again.close();
+  });
+
+  test('lines that are none of ours are skipped', () => {
+    writeFileSync(
+      journalPath(folder),
+      'null\n[]\n{"key":5,"state":"done"}\n{"key":"k","state":"done"}\n{"key":"k","state":"done","result":{"text":1}}\n\n',
+    );
+    const journal = openJournal(folder);
+    expect(journal.find('k')).toBeUndefined();
+    journal.close();
+  });
+});
+
+describe('a call whose hand is gone', () => {
+  const write = (lines: readonly object[]): void => {
+    writeFileSync(journalPath(folder), lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  };
+  const running = { key, state: 'running', hash: 'h' };
+  const queued = { key, state: 'queued', hash: 'h' };
+  test.each([
+    { lines: [queued, running, { key, state: 'done', result }], says: result },
+    { lines: [queued, running], says: OUTCOME.unknown },
+    { lines: [queued], says: OUTCOME.neverRan },
+    { lines: [], says: OUTCOME.neverRan },
+    { lines: [{ ...running, key: 'another' }], says: OUTCOME.neverRan },
+    { lines: [{ key, state: 'cancelled' }], says: OUTCOME.cancelled },
+  ])('$lines → $says.text', ({ lines, says }) => {
+    write(lines);
+    expect(resultOfLostCall(folder, KEY)).toEqual(says);
+  });
+
+  test('no journal → nobody can tell', () => {
+    expect(resultOfLostCall(join(folder, 'none'), KEY)).toEqual(OUTCOME.unknown);
+  });
+
+  test('a link in its place is not followed', () => {
+    const elsewhere = join(folder, 'elsewhere');
+    writeFileSync(elsewhere, `${JSON.stringify({ key, state: 'done', result })}\n`);
+    symlinkSync(elsewhere, journalPath(folder));
+    expect(resultOfLostCall(folder, KEY)).toEqual(OUTCOME.unknown);
+    expect(readFileSync(elsewhere, 'utf8')).toContain('done');
+  });
+});
+
+describe('the key of a call', () => {
+  test.each([
+    { a: { x: 1, y: { b: 1, a: 2 } }, b: { y: { a: 2, b: 1 }, x: 1 }, same: true },
+    { a: { x: [1, 2] }, b: { x: [2, 1] }, same: false },
+    { a: { x: 1 }, b: { x: '1' }, same: false },
+    { a: { x: undefined }, b: {}, same: true },
+  ])('inputs $a and $b are the same: $same', ({ a, b, same }) => {
+    const hash = (input: object): string =>
+      inputHash({ id: 'i', name: 'bash', input: { ...input } });
+    expect(hash(a) === hash(b)).toBe(same);
+  });
+
+  test('the tool is part of what a call does', () => {
+    const call = { id: 'i', input: { file_path: 'a' } };
+    expect(inputHash({ ...call, name: 'read' })).not.toBe(inputHash({ ...call, name: 'write' }));
+  });
+
+  test('no session and call id can be mistaken for another pair', () => {
+    expect(keyOf({ session_id: 'a","b', call_id: 'c' })).not.toBe(
+      keyOf({ session_id: 'a', call_id: 'b","c' }),
+    );
+  });
+});
