@@ -19,6 +19,7 @@ export const FAILURE = {
   sandboxJournalConflict: 'Sandbox.JournalConflict',
   sessionInvalidInput: 'Session.InvalidInput',
   sessionInvalidEvent: 'Session.InvalidEvent',
+  sessionLogIncomplete: 'Session.LogIncomplete',
   agentNotFound: 'Agent.NotFound',
   agentArchived: 'Agent.Archived',
   agentInvalid: 'Agent.Invalid',
