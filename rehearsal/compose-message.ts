@@ -35,9 +35,8 @@ function conversationDigest(request: RehearsalRequest): string {
 }
 
 function withId(block: RehearsalBlock, id: string): RehearsalBlock {
-  if (block.type !== 'tool_use') return block;
-  const { type, name, input, ...rest } = block;
-  return { type, id: `toolu_rehearsal_${id}`, name, input, ...rest };
+  if (block.type !== 'tool_use' || block.id !== undefined) return block;
+  return { type: 'tool_use', id: `toolu_rehearsal_${id}`, name: block.name, input: block.input };
 }
 
 function tokensIn(value: unknown): number {

@@ -43,7 +43,7 @@ export function calls(
   input: Readonly<Record<string, unknown>>,
   id?: string,
 ): RehearsalBlock {
-  return { type: 'tool_use', name, input, ...(id === undefined ? {} : { id }) };
+  return { type: 'tool_use', ...(id === undefined ? {} : { id }), name, input };
 }
 
 /** Waits so long before each event. */

@@ -3,6 +3,7 @@
  * whose last commit broke it. In a workspace that holds anything it does nothing and says so.
  */
 export const SEED_REPOSITORY = `
+# make a small repository, if the workspace is empty
 if [ -n "$(ls -A)" ]; then echo "the workspace is not empty; leaving it as it is"; else (
 set -e
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null

@@ -1,5 +1,6 @@
 import type Anthropic from '@anthropic-ai/sdk';
 import { ApplicationFailure, Context } from '@temporalio/activity';
+import { RunNotRetainedError } from '../../log/errors/run-not-retained-error.ts';
 import type { StepContext, StepReader } from '../../log/step-reader.ts';
 import { FAILURE } from '../../protocol/failure.ts';
 import { historyEventId } from '../../protocol/ids.ts';
@@ -29,7 +30,7 @@ export async function respond(dependencies: RespondDependencies): Promise<Respon
   let progress = (): RespondProgress => noProgress(attempt);
   const heartbeat = startHeartbeat(() => context.heartbeat(progress()));
   try {
-    const step = await dependencies.log.readStep(ownActivity(context));
+    const step = await readStep(dependencies.log, context);
     const built = buildRequest(step.agent.definition, step.events);
     const read = await ask(dependencies, built, context, (answer) => {
       progress = () => progressOf(answer, step, attempt);
@@ -40,6 +41,20 @@ export async function respond(dependencies: RespondDependencies): Promise<Respon
     return toResult(read, built, step, isCut);
   } finally {
     heartbeat.stop();
+  }
+}
+
+/** A run that the server has dropped does not come back; other failures to read may pass. */
+async function readStep(log: StepReader, context: Context): Promise<StepContext> {
+  try {
+    return await log.readStep(ownActivity(context));
+  } catch (error) {
+    if (!(error instanceof RunNotRetainedError)) throw error;
+    throw ApplicationFailure.create({
+      type: FAILURE.sessionLogIncomplete,
+      message: `The model cannot be asked without the whole log: ${error.message}.`,
+      nonRetryable: true,
+    });
   }
 }
 
@@ -89,7 +104,10 @@ function toResult(
     assumptions: built.assumptions,
     isCut,
   });
-  const result = { events: [...toEvents(read.answer, step.agent.definition), end] };
+  const result: RespondResult = {
+    events: [...toEvents(read.answer, step.agent.definition), end],
+    ...(step.rollOverSuggested ? { roll_over_suggested: true } : {}),
+  };
   checkResultSize(result);
   return result;
 }

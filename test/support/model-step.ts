@@ -64,6 +64,8 @@ export interface StepOptions {
   readonly agent?: AgentInput;
   readonly stallTimeoutMs?: number;
   readonly apiKey?: string | null;
+  /** Thrown instead of reading the log. */
+  readonly readError?: Error;
 }
 
 export interface RunningStep {
@@ -85,12 +87,19 @@ export function startStep(options: StepOptions): RunningStep {
   const activities = createModelActivities({
     anthropic: new Anthropic({ apiKey, authToken: null, baseURL: options.url }),
     log: {
-      readStep: async () => ({
-        scheduledEventId: 42,
-        identityRunId: RUN_ID,
-        events: options.events ?? writeLog().user('hello').events,
-        agent: { id: null, version: null, definition: AgentDefinition.parse(options.agent ?? {}) },
-      }),
+      readStep: async () => {
+        if (options.readError !== undefined) throw options.readError;
+        return {
+          scheduledEventId: 42,
+          identityRunId: RUN_ID,
+          events: options.events ?? writeLog().user('hello').events,
+          agent: {
+            id: null,
+            version: null,
+            definition: AgentDefinition.parse(options.agent ?? {}),
+          },
+        };
+      },
     },
     ...(options.stallTimeoutMs === undefined ? {} : { stallTimeoutMs: options.stallTimeoutMs }),
   });

@@ -2,6 +2,7 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/activity';
 import { ActivityCancellationDetails } from '@temporalio/common';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createModelActivities } from '../../activities/model/activities.ts';
+import { RunNotRetainedError } from '../../log/errors/run-not-retained-error.ts';
 import { FAILURE } from '../../protocol/failure.ts';
 import { historyEventId } from '../../protocol/ids.ts';
 import type { RespondResult } from '../../protocol/model-step.ts';
@@ -446,6 +447,20 @@ describe('a model server that fails', () => {
     expect(failure).toMatchObject({ type: FAILURE.modelResultTooLarge, nonRetryable: true });
     expect(failure.message).toContain('at most 1800000');
   });
+});
+
+test.each([
+  ['gone for good', new RunNotRetainedError('a-session', 'run-1', undefined), true],
+  ['unreachable', new Error('connection lost'), false],
+])('a log that is %s: not asked', async (_name, readError, isPermanent) => {
+  const server = await serve();
+  const error: unknown = await runStep({ url: server.url, readError }).catch(
+    (thrown: unknown) => thrown,
+  );
+  expect(error instanceof ApplicationFailure && error.nonRetryable).toBe(isPermanent);
+  if (isPermanent) expect(error).toMatchObject({ type: FAILURE.sessionLogIncomplete });
+  expect((error as Error).message).toContain(readError.message);
+  expect(server.requests).toHaveLength(0);
 });
 
 test('the log is read by the activity’s own place in history', async () => {
