@@ -4,6 +4,8 @@ import type { RunLog } from './run-log.ts';
 export interface CachedLog extends RunLog {
   /** ActivityTaskScheduled event of each model step of the current run, by activity id. */
   readonly steps: ReadonlyMap<string, number>;
+  /** Id of the first WorkflowTaskStarted in which the server suggested to continue as new. */
+  readonly suggestedAt: number | null;
 }
 
 /** Least recently used logs leave first. Counts runs: a log weighs as many as its chain has. */

@@ -27,6 +27,8 @@ export interface StepContext {
   /** The log strictly before that event, whole chain, in log order. */
   readonly events: readonly SessionEvent[];
   readonly agent: ResolvedAgent;
+  /** The server has suggested, before that event, that this run continue as new. */
+  readonly rollOverSuggested: boolean;
 }
 
 export interface StepReader {
@@ -75,6 +77,7 @@ async function readWhole(source: HistorySource, cache: StepCache, run: Run): Pro
     state: startRun(runIds.length - 1, earlier.state.queued),
     events: earlier.events,
     steps: new Map(),
+    suggestedAt: null,
   };
   for await (const page of source.pages(run)) log = extend(log, page);
   return log;
@@ -108,15 +111,20 @@ function extend(log: CachedLog, history: readonly HistoryEvent[]): CachedLog {
   const all = [...log.events];
   mergeEvents(all, events);
   const steps = new Map(log.steps);
+  let { suggestedAt } = log;
   for (const event of history) {
+    if (event.workflowTaskStartedEventAttributes?.suggestContinueAsNew) {
+      suggestedAt ??= eventIdOf(event);
+    }
     const { activityType, activityId } = event.activityTaskScheduledEventAttributes ?? {};
     if (activityType?.name !== ACTIVITY.respond || !activityId) continue;
     steps.set(activityId, eventIdOf(event));
   }
-  return { state, events: all, steps };
+  return { state, events: all, steps, suggestedAt };
 }
 
-function contextOf({ state, events, steps }: CachedLog, at: StepAddress): StepContext {
+function contextOf(log: CachedLog, at: StepAddress): StepContext {
+  const { state, events, steps, suggestedAt } = log;
   const scheduledEventId = steps.get(at.activityId);
   if (scheduledEventId === undefined) throw new StepNotFoundError(at);
   if (state.agent === null) throw new AgentUnresolvedError(at.workflowId);
@@ -128,5 +136,6 @@ function contextOf({ state, events, steps }: CachedLog, at: StepAddress): StepCo
       indexAtOrAfter(events, startOfEvent(state.run_index, scheduledEventId)),
     ),
     agent: state.agent,
+    rollOverSuggested: suggestedAt !== null && suggestedAt < scheduledEventId,
   };
 }

@@ -20,6 +20,12 @@ export interface RespondInput {
 export interface RespondResult {
   /** Closed by one `span.model_request_end`. */
   readonly events: readonly RecordedEvent[];
+  /**
+   * The server suggested, before this step, that the run continue as new. It comes by a recorded
+   * result because the flag of the workflow task is not the same on replay: a query that reaches a
+   * cold worker may run the workflow ahead of the task that carries it.
+   */
+  readonly roll_over_suggested?: true;
 }
 
 export interface RecordInput {

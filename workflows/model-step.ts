@@ -23,7 +23,8 @@ export async function runModelStep(state: SessionState): Promise<StepEnd> {
   const end = events.find((event) => event.type === 'span.model_request_end');
   if (end === undefined) return { type: 'end_turn' };
   state.addUsage(end.model_usage);
-  if (hasToolUse(events)) {
+  const wasCut = end.stop_reason === 'max_tokens';
+  if (hasToolUse(events) && (state.calls.size > 0 || !wasCut)) {
     state.cutAnswers = 0;
     state.owesResponse = true;
     return undefined;
@@ -34,10 +35,11 @@ export async function runModelStep(state: SessionState): Promise<StepEnd> {
 /** Undefined when the model could not be asked: the log holds the failed activity as an error. */
 async function ask(state: SessionState): Promise<readonly RecordedEvent[] | undefined> {
   try {
-    const { events } = await respond.executeWithOptions({ summary: `step ${state.steps}` }, [
+    const result = await respond.executeWithOptions({ summary: `step ${state.steps}` }, [
       { step: state.steps },
     ]);
-    return events;
+    if (result.roll_over_suggested === true) state.rollOverSuggested = true;
+    return result.events;
   } catch (error) {
     // An interrupt before the step began: it said nothing.
     if (isCancellation(error)) return [];

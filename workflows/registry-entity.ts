@@ -13,6 +13,9 @@ import { EnvironmentDefinition } from '../protocol/environment.ts';
 import { FAILURE } from '../protocol/failure.ts';
 import { agentMessages, environmentMessages, type RegistryEntry } from '../protocol/messages.ts';
 
+/** The server allows 2,000 updates in one run. */
+const UPDATES_PER_RUN = 1_000;
+
 /** All versions travel with a roll-over, whose input the server limits to 2 MB. */
 const MAX_VERSIONS_CHARACTERS = 1_000_000;
 
@@ -60,10 +63,12 @@ async function registryEntity<Definition, Input>(
   kind: Kind<Definition, Input>,
 ): Promise<void> {
   const state = openState(input, kind);
+  let updates = 0;
   setHandler(kind.get, (version) => toEntry(state, version));
   setHandler(
     kind.update,
     (definition) => {
+      updates += 1;
       const version = toVersion(parseDefinition(definition, kind));
       state.versions = [...state.versions, version];
       return latestEntry(state);
@@ -71,10 +76,11 @@ async function registryEntity<Definition, Input>(
     { validator: (definition: Input) => checkUpdate(state, definition, kind) },
   );
   setHandler(kind.archive, () => {
+    updates += 1;
     state.archived_at ??= now();
     return latestEntry(state);
   });
-  await condition(() => workflowInfo().continueAsNewSuggested);
+  await condition(() => updates >= UPDATES_PER_RUN);
   await continueAsNew({ rolled_over: state });
 }
 

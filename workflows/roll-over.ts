@@ -16,8 +16,3 @@ export function rollOver(state: SessionState): Promise<never> {
   );
   return next(state.toContinuedInput(agent, environment));
 }
-
-/** Temporal's own advice: 4 MB or 4,096 events by default. */
-export function rollOverSuggested(): boolean {
-  return workflowInfo().continueAsNewSuggested;
-}

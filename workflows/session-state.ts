@@ -41,6 +41,7 @@ export class SessionState {
   inbox: UserEvent[] = [];
   owesResponse = false;
   upgradeRequested = false;
+  rollOverSuggested = false;
   /** Answers cut at the output limit, in a row. */
   cutAnswers = 0;
   readonly calls = new Map<string, OpenCall>();

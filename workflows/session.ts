@@ -16,7 +16,7 @@ import type { SendInput } from '../protocol/user-event.ts';
 import { checkApplies } from './check-applies.ts';
 import { Hands } from './hands.ts';
 import { openSession } from './open-session.ts';
-import { rollOver, rollOverSuggested } from './roll-over.ts';
+import { rollOver } from './roll-over.ts';
 import { SessionState } from './session-state.ts';
 import { becomeIdle } from './status.ts';
 import { runTurn } from './turn.ts';
@@ -48,9 +48,9 @@ async function live(state: SessionState, hands: Hands): Promise<never> {
   if (state.status === null && !state.hasWork()) becomeIdle(state, { type: 'end_turn' });
   for (;;) {
     if (state.hasWork()) {
-      const end = await runTurn(state, hands, rollOverSuggested);
+      const end = await runTurn(state, hands);
       if (end === 'roll_over') await rollOver(state);
-    } else if (state.upgradeRequested || rollOverSuggested()) {
+    } else if (state.upgradeRequested || state.rollOverSuggested) {
       await rollOver(state);
     } else {
       await waitForWork(state, hands);

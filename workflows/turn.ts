@@ -15,15 +15,11 @@ export type TurnEnd = 'idle' | 'roll_over';
  * Works until nothing is left to do: ready calls, then a model step, and again. May leave after any
  * step for a roll-over; the next run goes on where this one stopped.
  */
-export async function runTurn(
-  state: SessionState,
-  hands: Hands,
-  shouldRollOver: () => boolean,
-): Promise<TurnEnd> {
+export async function runTurn(state: SessionState, hands: Hands): Promise<TurnEnd> {
   let end = lastEnd(state);
   for (;;) {
     await emptyInbox(state);
-    if (state.hasWork() && shouldRollOver()) return 'roll_over';
+    if (state.hasWork() && state.rollOverSuggested) return 'roll_over';
     if (state.readyCalls().length > 0) {
       becomeRunning(state);
       end = END_TURN;

@@ -15,8 +15,8 @@ import { fromConversation, says } from '../../rehearsal/script.ts';
 import { startRehearsalServer } from '../../rehearsal/server.ts';
 import { createBrainWorker } from '../../workers/create-worker.ts';
 import { loadWorkflowBundle } from '../../workers/workflow-bundle.ts';
+import { BUNDLE_CACHE } from '../support/bundle-cache.ts';
 import { startDevServer } from '../support/dev-server.ts';
-import { BUNDLE_CACHE } from '../support/harness.ts';
 
 async function rejection(request: Promise<unknown>): Promise<unknown> {
   return request.then(

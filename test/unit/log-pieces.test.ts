@@ -143,7 +143,12 @@ describe('untilAborted', () => {
 });
 
 describe('the cache of step logs', () => {
-  const log = (runIndex: number) => ({ state: startRun(runIndex), events: [], steps: new Map() });
+  const log = (runIndex: number) => ({
+    state: startRun(runIndex),
+    events: [],
+    steps: new Map(),
+    suggestedAt: null,
+  });
 
   test('drops the least recently used, counting runs', () => {
     const cache = createStepCache(4);

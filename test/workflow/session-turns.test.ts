@@ -107,6 +107,17 @@ describe('a turn', () => {
     expect(error?.type === 'session.error' && error.error.message).toMatch(/max_tokens/);
   });
 
+  test('tool inputs that are always cut at max_tokens → stopped in words', async () => {
+    const cut = (): Turn => ({
+      type: 'sse',
+      text: sseOfCutToolUse('{"command": "echo a very lo'),
+    });
+    const { session, events } = await play([cut(), cut(), cut(), cut()]);
+    expect(harness.model.requests).toHaveLength(4);
+    expect(session.stop_reason).toEqual({ type: 'end_turn' });
+    expect(JSON.stringify(events.at(-2))).toMatch(/max_tokens/);
+  });
+
   test('an unknown tool → an error result in words, and the model goes on', async () => {
     const { events, session } = await play([
       says([calls('teleport', { to: 'home' }, 'toolu_9')]),
@@ -176,6 +187,43 @@ describe('a turn', () => {
     expect(error?.type === 'session.error' && error.error.message).toMatch(/ANTHROPIC_API_KEY/);
   });
 });
+
+let cutAnswers = 0;
+
+/** A stream whose one tool use ends in the middle of its input. */
+function sseOfCutToolUse(json: string): string {
+  cutAnswers += 1;
+  const usage = { input_tokens: 1, output_tokens: 1 };
+  const events = [
+    {
+      type: 'message_start',
+      message: {
+        id: 'msg_cut',
+        type: 'message',
+        role: 'assistant',
+        model: 'rehearsal',
+        content: [],
+        stop_reason: null,
+        stop_sequence: null,
+        usage,
+      },
+    },
+    {
+      type: 'content_block_start',
+      index: 0,
+      content_block: { type: 'tool_use', id: `toolu_cut_${cutAnswers}`, name: 'bash', input: {} },
+    },
+    {
+      type: 'content_block_delta',
+      index: 0,
+      delta: { type: 'input_json_delta', partial_json: json },
+    },
+    { type: 'content_block_stop', index: 0 },
+    { type: 'message_delta', delta: { stop_reason: 'max_tokens', stop_sequence: null }, usage },
+    { type: 'message_stop' },
+  ];
+  return events.map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`).join('');
+}
 
 function resultsOf(events: readonly SessionEvent[]): Map<string, string> {
   return new Map(
