@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { createEventPrinter, type Output } from '../client/command-line/event-printer.ts';
 import { formatStopReason } from '../client/command-line/format-event.ts';
 import { styleFor } from '../client/command-line/style.ts';
+import { type WatchEnd, watchSession } from '../client/command-line/watch-session.ts';
 import { assertNever } from '../protocol/assert-never.ts';
 import { chooseSandbox } from './choose-sandbox.ts';
 import { directions } from './directions.ts';
@@ -11,7 +12,6 @@ import type { StartOptions } from './start-options.ts';
 import { openStateFolder } from './state-folder.ts';
 import { configuredServer } from './target.ts';
 import { untilAborted } from './until-aborted.ts';
-import { type WatchEnd, watchSession } from './watch-session.ts';
 
 export interface StartContext {
   readonly variables: NodeJS.ProcessEnv;

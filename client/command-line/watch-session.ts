@@ -1,7 +1,7 @@
-import type { EventPrinter } from '../client/command-line/event-printer.ts';
-import { followSession } from '../client/command-line/follow-session.ts';
-import type { Drover } from '../client/index.ts';
-import type { StopReason } from '../protocol/session-event.ts';
+import type { StopReason } from '../../protocol/session-event.ts';
+import type { Drover } from '../connect-drover.ts';
+import type { EventPrinter } from './event-printer.ts';
+import { followSession } from './follow-session.ts';
 
 /** Why watching ended: the session went idle (only when asked to stop there), or it ended. */
 export type WatchEnd =
@@ -14,12 +14,14 @@ export interface WatchOptions {
   readonly previews: boolean;
   /** Stop at the first idle. */
   readonly untilIdle: boolean;
+  /** Position to start after; default: the beginning. */
+  readonly after?: string;
   readonly signal: AbortSignal;
 }
 
 /** Prints a session's log as it grows, and on a terminal what the model is saying meanwhile. */
 export async function watchSession(
-  drover: Drover,
+  drover: Pick<Drover, 'sessions'>,
   id: string,
   options: WatchOptions,
 ): Promise<WatchEnd> {
@@ -29,7 +31,11 @@ export async function watchSession(
   const previewing = options.previews ? showPreviews(drover, id, printer, signal) : undefined;
   try {
     const onLost = () => printer.line('the server is away; waiting for it');
-    for await (const event of followSession(drover.sessions, id, { signal, onLost })) {
+    for await (const event of followSession(drover.sessions, id, {
+      signal,
+      onLost,
+      ...(options.after === undefined ? {} : { after: options.after }),
+    })) {
       printer.event(event);
       if (event.type === 'session.status_terminated') {
         return { type: 'terminated', reason: event.reason };
@@ -46,7 +52,7 @@ export async function watchSession(
 }
 
 async function showPreviews(
-  drover: Drover,
+  drover: Pick<Drover, 'sessions'>,
   id: string,
   printer: EventPrinter,
   signal: AbortSignal,
