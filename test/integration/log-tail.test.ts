@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { EventType } from '../../log/history-event.ts';
 import { createLogReader, type LogReader } from '../../log/index.ts';
+import { formatPosition, parsePosition } from '../../log/position.ts';
 import { userEventId } from '../../protocol/ids.ts';
 import type { SessionEvent } from '../../protocol/session-event.ts';
 import { collect } from '../support/collect.ts';
@@ -37,7 +38,8 @@ test('a live tail over roll-overs gives every event once', async () => {
   const input = { initial_events: ['bash one'], metadata: { steps_per_run: '1' } };
   const { workflowId } = await world.start(input);
   const tail = watchTail(reader, workflowId);
-  for (const text of ['bash two', 'three', 'bash four']) {
+  for (const [round, text] of ['bash two', 'three', 'bash four'].entries()) {
+    await waitForIdle(reader, workflowId, 1 + 2 * round);
     await world.send(workflowId, text);
     // The model is asked while it speaks: some messages wait in the queue.
     await world.send(workflowId, `${text} again`);
@@ -113,13 +115,28 @@ test.each([
 
 test('another session under the same id does not continue the tail', async () => {
   const workflowId = `log-again-${crypto.randomUUID()}`;
-  const first = await world.start('hello', workflowId);
+  await world.start('hello', workflowId);
   const tail = watchTail(reader, workflowId);
-  await waitForIdle(reader, workflowId, 1);
-  await first.terminate('first');
-  await world.start('other', workflowId);
+  const log = await waitForIdle(reader, workflowId, 1);
+  await tail.next((event) => event.id === log.at(-1)?.id);
+  // In one transaction: the tail cannot look in between.
+  await world.client.workflow.start('session', {
+    taskQueue: world.taskQueue,
+    workflowId,
+    args: ['other'],
+    workflowIdConflictPolicy: 'TERMINATE_EXISTING',
+  });
   await tail.ended;
-  expect(tail.events.at(-1)).toMatchObject({ reason: 'it was terminated: first' });
+  const rest = tail.events.slice(tail.events.findIndex(({ id }) => id === log.at(-1)?.id) + 1);
+  expect(rest).toMatchObject([{ type: 'session.status_terminated' }]);
+});
+
+test('a cursor past the end of a live session is refused, not waited for', async () => {
+  const { workflowId } = await world.start('hello');
+  const log = await waitForIdle(reader, workflowId, 1);
+  const last = parsePosition(log.at(-1)?.position ?? '');
+  const after = formatPosition({ ...last, event: last.event + 1_000 });
+  await expect(collect(reader.tail(workflowId, { after }))).rejects.toThrow(/no longer in the log/);
 });
 
 test('fifty tails of one session each get the whole log; aborting them is clean', async () => {

@@ -172,6 +172,7 @@ describe('processed_at', () => {
       history.started(index === 0 ? 'first' : { continued: { run_index: index } });
       history.accepted(`u${index}`, 'more');
       if (index === 2) history.scheduled('respond');
+      if (index === 2) history.scheduled('respond');
       return project(startRun(index), history.events);
     });
     const joined = joinRuns(runs);
@@ -326,6 +327,17 @@ describe('the resource', () => {
     const actual = Object.entries(resourceOf(build)).filter(([field]) => field in expected);
     expect(Object.fromEntries(actual)).toEqual(expected);
   });
+});
+
+test('an update id that an earlier batch saw is dropped', () => {
+  const history = buildHistory();
+  history.started({});
+  history.accepted('u', 'a');
+  const { state } = project(startRun(0), history.events);
+  history.accepted('u', 'a');
+  history.accepted('v', 'b');
+  const { events } = project(state, history.events);
+  expect(events.map((event) => event.id)).toEqual(['sevt_v_0']);
 });
 
 describe('a reset', () => {

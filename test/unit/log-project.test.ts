@@ -200,7 +200,11 @@ describe('activities', () => {
         },
       ],
     ],
-    ['respond at its first attempt → nothing more', (h) => h.attempted(respond(h), 1), [start]],
+    [
+      'respond at its first attempt → nothing more',
+      (h) => h.attempted(respond(h), 1, failure(FAILURE.modelOverloaded)),
+      [start],
+    ],
     [
       'respond tried again → one retrying error',
       (h) => h.attempted(respond(h), 3, failure(FAILURE.modelOverloaded, 'busy')),
