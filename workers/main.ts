@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import Anthropic from '@anthropic-ai/sdk';
 import { Client } from '@temporalio/client';
-import { loadClientConnectConfig } from '@temporalio/envconfig';
-import { DefaultLogger, NativeConnection, Runtime, type Worker } from '@temporalio/worker';
+import { DefaultLogger, type NativeConnection, Runtime, type Worker } from '@temporalio/worker';
 import { createHandActivities } from '../activities/hands/activities.ts';
 import { createLocalProvider } from '../activities/hands/local/local-provider.ts';
 import { createModelActivities } from '../activities/model/activities.ts';
 import { createRegistryActivities } from '../activities/registry/activities.ts';
 import { createStepReader } from '../log/step-reader.ts';
+import { connect } from './connect.ts';
 import { createBrainWorker, createHandsWorker } from './create-worker.ts';
 import { readEnvironment, type WorkerEnvironment } from './env.ts';
 import { retentionWarning, verifySearchAttributes } from './verify-namespace.ts';
@@ -22,8 +22,7 @@ interface Target {
 async function main(): Promise<void> {
   Runtime.install({ logger: new DefaultLogger('WARN') });
   const environment = readEnvironment();
-  const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
-  const connection = await NativeConnection.connect(connectionOptions);
+  const { connection, namespace } = await connect();
   try {
     await verifySearchAttributes(connection, namespace);
     const warning = await retentionWarning(connection, namespace);

@@ -90,8 +90,16 @@ describe('a worker process', () => {
     ['an unknown role', { DROVER_ROLES: 'brain,legs' }, /DROVER_ROLES.*brain, hands/],
     ['half a deployment', { DROVER_BUILD_ID: '1' }, /DROVER_DEPLOYMENT_NAME/],
     ['an unknown sandbox mode', { DROVER_SANDBOX: 'maybe' }, /DROVER_SANDBOX/],
-    ['a server that is not there', { TEMPORAL_ADDRESS: '127.0.0.1:1' }, /127\.0\.0\.1:1/],
-    ['a namespace that is not there', { TEMPORAL_NAMESPACE: 'nowhere' }, /nowhere/],
+    [
+      'a server that is not there',
+      { TEMPORAL_ADDRESS: '127.0.0.1:1' },
+      /127\.0\.0\.1:1.*TEMPORAL_ADDRESS/,
+    ],
+    [
+      'a namespace that is not there',
+      { TEMPORAL_NAMESPACE: 'nowhere' },
+      /"nowhere".*namespace create/,
+    ],
   ])('%s → one line that says what to change', async (_name, variables, message) => {
     const { output, exitCode } = await start(variables);
     expect(exitCode).toBe(1);
