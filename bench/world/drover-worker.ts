@@ -1,3 +1,4 @@
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startTied, type TiedProcess } from './tied-process.ts';
@@ -10,10 +11,13 @@ export interface DroverWorkerOptions {
   readonly modelUrl: string;
   readonly roles: 'all' | 'brain' | 'hands';
   readonly sandbox?: 'required' | 'unconfined';
+  readonly handsTaskQueue?: string;
 }
 
 /** The worker process of the product. Resolves once it polls. */
 export async function startDroverWorker(options: DroverWorkerOptions): Promise<TiedProcess> {
+  const stateFolder = join(options.folder, 'state');
+  await mkdir(stateFolder, { recursive: true });
   const worker = startTied({
     name: 'the worker',
     command: process.execPath,
@@ -21,9 +25,10 @@ export async function startDroverWorker(options: DroverWorkerOptions): Promise<T
     environment: {
       ...withoutSettings(process.env),
       TEMPORAL_ADDRESS: options.address,
-      DROVER_STATE_FOLDER: join(options.folder, 'state'),
+      DROVER_STATE_FOLDER: stateFolder,
       DROVER_ROLES: options.roles,
       DROVER_SANDBOX: options.sandbox ?? 'required',
+      DROVER_HANDS_TASK_QUEUE: options.handsTaskQueue ?? '',
       ANTHROPIC_BASE_URL: options.modelUrl,
       ANTHROPIC_API_KEY: 'bench',
     },
