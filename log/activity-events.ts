@@ -44,8 +44,8 @@ export function scheduleActivity(
   const hand = input?.hand;
   draft.activities.set(source.eventId, {
     name,
-    ...(call_id === undefined ? {} : { call_id }),
-    ...(hand === undefined ? {} : { hand }),
+    ...(typeof call_id === 'string' ? { call_id } : {}),
+    ...(isHand(hand) ? { hand } : {}),
   });
 }
 
@@ -86,6 +86,8 @@ export function failActivity(draft: RunDraft, source: Source, attributes: Attrib
   const scheduledId = toNumber(attributes?.scheduledEventId);
   const activity = closeActivity(draft, scheduledId);
   const failure = attributes?.failure;
+  // Nobody nurses: a hand that could not be released ends by its own lease.
+  if (activity.name === ACTIVITY.release) dropHand(draft, activity.hand);
   if (activity.name === ACTIVITY.execute && activity.call_id !== undefined) {
     const body = failedCall(activity.call_id, failure);
     contribute(draft, source, { body, item: 0, id: mint(draft, scheduledId, 0) });
@@ -148,10 +150,14 @@ function takeResult(draft: RunDraft, activity: OpenActivity, result: unknown): v
     draft.environment = environment ?? draft.inline.environment ?? null;
   }
   if (activity.name === ACTIVITY.provision) {
-    const hand = result['hand'] as HandInstance | undefined;
-    if (hand !== undefined) draft.hands = { ...draft.hands, [hand.name]: hand };
+    const { hand } = result;
+    if (isHand(hand)) draft.hands = { ...draft.hands, [hand.name]: hand };
   }
   if (activity.name === ACTIVITY.execute && result['lost'] === true) dropHand(draft, activity.hand);
+}
+
+function isHand(value: unknown): value is HandInstance {
+  return isRecord(value) && typeof value['name'] === 'string';
 }
 
 function dropHand(draft: RunDraft, hand: HandInstance | undefined): void {

@@ -3,6 +3,7 @@ import { historyEventId } from '../protocol/ids.ts';
 import type { OpenCall } from '../protocol/session.ts';
 import type {
   ModelRequestEnd,
+  ModelUsage,
   SessionErrorObject,
   SessionEvent,
   SessionEventBody,
@@ -113,14 +114,16 @@ function answerKey(kind: Waiting, callId: string): string {
   return `${kind} ${callId}`;
 }
 
-function noteRequest(draft: RunDraft, { model_usage, stop_details }: ModelRequestEnd): void {
+/** Another harness may leave out what it does not count. */
+function noteRequest(draft: RunDraft, event: ModelRequestEnd): void {
   const { usage } = draft;
+  const used: Partial<ModelUsage> = event.model_usage ?? {};
   draft.usage = {
-    input_tokens: usage.input_tokens + model_usage.input_tokens,
-    output_tokens: usage.output_tokens + model_usage.output_tokens,
+    input_tokens: usage.input_tokens + (used.input_tokens ?? 0),
+    output_tokens: usage.output_tokens + (used.output_tokens ?? 0),
     cache_creation_input_tokens:
-      usage.cache_creation_input_tokens + model_usage.cache_creation_input_tokens,
-    cache_read_input_tokens: usage.cache_read_input_tokens + model_usage.cache_read_input_tokens,
+      usage.cache_creation_input_tokens + (used.cache_creation_input_tokens ?? 0),
+    cache_read_input_tokens: usage.cache_read_input_tokens + (used.cache_read_input_tokens ?? 0),
   };
-  draft.refusal = stop_details ?? null;
+  draft.refusal = event.stop_details ?? null;
 }

@@ -10,7 +10,7 @@ import type { StopReason } from '../protocol/session-event.ts';
 import { contribute, contributeError, contributeOwn, type Source } from './contribute.ts';
 import { describeFailure } from './failure-words.ts';
 import { EventType, type HistoryEvent } from './history-event.ts';
-import { readFirst, readPayload } from './read-payload.ts';
+import { isRecord, readFirst, readPayload } from './read-payload.ts';
 import type { RunDraft } from './run-draft.ts';
 import { type Inline, waitingCalls } from './run-state.ts';
 
@@ -69,13 +69,18 @@ function restore(draft: RunDraft, continued: Partial<Continued>): void {
   draft.environment = continued.environment ?? null;
   draft.usage = continued.usage ?? draft.usage;
   draft.created_at = continued.created_at ?? draft.created_at;
-  for (const call of continued.calls ?? []) draft.calls.set(call.id, call);
-  draft.newUpdates.push(...(continued.recent_updates ?? []).map(({ id }) => id));
+  for (const call of listOf(continued.calls)) draft.calls.set(call.id, call);
+  draft.newUpdates.push(...listOf(continued.recent_updates).map(({ id }) => id));
   const hands: Record<string, HandInstance> = {};
-  for (const [name, { instance }] of Object.entries(continued.hands ?? {})) {
-    if (instance !== null) hands[name] = instance;
+  for (const [name, hand] of Object.entries(continued.hands ?? {})) {
+    if (hand?.instance) hands[name] = hand.instance;
   }
   draft.hands = hands;
+}
+
+function listOf<Item>(list: readonly Item[] | undefined): readonly Item[] {
+  const items: readonly Item[] = Array.isArray(list) ? list : [];
+  return items.filter((item) => isRecord(item));
 }
 
 /** The session writes its status as search attributes, once per change. */

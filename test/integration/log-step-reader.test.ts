@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { EventType } from '../../log/history-event.ts';
 import { createLogReader, createStepReader, type LogReader } from '../../log/index.ts';
 import { historyEventId } from '../../protocol/ids.ts';
+import { collect } from '../support/collect.ts';
 import { createLogWorld, type LogWorld } from '../support/log-worker.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { waitForIdle } from '../support/wait-for-idle.ts';
@@ -124,6 +125,11 @@ test('a chain of thousands of history events, cold and warm', { timeout: 120_000
   expect(log.length).toBeGreaterThan(300 * BATCHES);
   console.info(`${log.length} log events`);
   expect(cold.events).toEqual(log.slice(0, cold.events.length));
+
+  await world.client.workflow.getHandle(workflowId).terminate();
+  const given = await timed('tail, from the beginning', () => collect(reader.tail(workflowId)));
+  const latest = new Map(given.map((event) => [event.position, event]));
+  expect([...latest.values()]).toEqual(await reader.read(workflowId));
 });
 
 const BATCHES = 10;

@@ -308,6 +308,14 @@ describe('the resource', () => {
       { hands: {} },
     ],
     [
+      'a hand whose release failed',
+      (h) => {
+        provisioned(h);
+        h.failed(h.scheduled('release', { hand: HAND }), { message: 'no such host' });
+      },
+      { hands: {} },
+    ],
+    [
       'an earlier generation released',
       (h) => {
         provisioned(h);
@@ -326,6 +334,42 @@ describe('the resource', () => {
   ])('%s', (_name, build, expected) => {
     const actual = Object.entries(resourceOf(build)).filter(([field]) => field in expected);
     expect(Object.fromEntries(actual)).toEqual(expected);
+  });
+});
+
+describe('nothing that a history can hold makes the fold throw', () => {
+  const calls = [null, 7, { type: 7 }, { type: 'agent.tool_use' }, { type: 'agent.tool_result' }];
+  const hostile = [
+    null,
+    7,
+    'x',
+    [],
+    {},
+    { events: 7 },
+    { events: [...calls, { type: 'span.model_request_end' }, { type: 'user.message' }] },
+    { hand: null, call: null, lost: true, agent: 7, environment: [] },
+    { hand: 7, call: { id: 7 } },
+    { continued: {} },
+    { continued: { calls: 7, hands: { a: null, b: 7 }, recent_updates: [null, 7], run_ids: 7 } },
+    { continued: [] },
+  ];
+  test.each(hostile.map((value) => [JSON.stringify(value), value]))('%s', (_name, value) => {
+    const history = buildHistory();
+    history.started(value);
+    history.accepted('u', value);
+    history.admitted('v', value);
+    history.signaled(value);
+    for (const name of ['respond', 'record', 'resolve', 'provision', 'execute', 'release', 'x']) {
+      history.completed(history.scheduled(name, value), value);
+      history.failed(history.scheduled(name, value), {});
+      history.canceled(history.scheduled(name, value));
+    }
+    history.completed(999, value);
+    history.status(String(value));
+    for (const eventType of [0, 999, EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED]) {
+      history.add({ eventType });
+    }
+    expect(() => foldIn(history.events, 3)).not.toThrow();
   });
 });
 
