@@ -1,21 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Client, Connection } from '@temporalio/client';
+import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
+import { Worker } from '@temporalio/worker';
 import { createLogReader, type LogReader } from '../../log/log-reader.ts';
 import { getSession } from '../../protocol/messages.ts';
 import type { SessionEvent } from '../../protocol/session-event.ts';
 import { TASK_QUEUE } from '../../protocol/task-queue.ts';
-import type { Player } from '../../rehearsal/player.ts';
+import type { Player, Turn } from '../../rehearsal/player.ts';
 import { calls, fromConversation, says, text } from '../../rehearsal/script.ts';
 import { startRehearsalServer } from '../../rehearsal/server.ts';
+import { loadWorkflowBundle, PAYLOAD_CONVERTER_PATH } from '../../workers/workflow-bundle.ts';
+import { BUNDLE_CACHE } from './bundle-cache.ts';
 import { type DevServer, startDevServer } from './dev-server.ts';
 import { waitFor } from './wait-for.ts';
 import { startWorkerProcess, type WorkerProcess } from './worker-process.ts';
 
 export const STEPS = 9;
 /** Low enough that a session of this length rolls over several times. */
-const ROLL_OVER_EVENTS = 40;
+const ROLL_OVER_EVENTS = 28;
 const STREAM_PACE_MS = 15;
 
 /** Where in a session the worker is killed. */
@@ -68,11 +71,14 @@ function connect(server: DevServer): Promise<Connection> {
   return Connection.connect({ address: server.address });
 }
 
+const LONG_COMMAND = 'long-command';
+
 /** Each step appends one line; the marker files tell a test where the command is. */
 function player(onStreaming: (key: string) => void): Player {
   return fromConversation((request) => {
     const step = request.messages.filter(({ role }) => role === 'assistant').length;
     const session = sessionOf(JSON.stringify(request.messages[0]));
+    if (JSON.stringify(request.messages[0]).includes(LONG_COMMAND)) return longTurn(session, step);
     const pace = async ({ index }: { index: number }) => {
       if (index === 4) onStreaming(`${session}:${step}`);
       await new Promise((resolve) => setTimeout(resolve, STREAM_PACE_MS));
@@ -88,6 +94,13 @@ function player(onStreaming: (key: string) => void): Player {
     const words = text(`Now line number ${step}, then the next one.`);
     return says([words, calls('bash', { command }, `toolu_${session}_${step}`)], { pace });
   });
+}
+
+function longTurn(session: string, step: number): Turn {
+  if (step > 0) return says('Done.');
+  const file = `${session}-lines.txt`;
+  const command = `echo started >> ${file}; sleep 6; echo ended >> ${file}; echo it is done`;
+  return says([calls('bash', { command }, `toolu_${session}`)]);
 }
 
 function sessionOf(message: string): string {
@@ -115,16 +128,67 @@ export async function runKilledSession(world: KillWorld, point?: KillPoint): Pro
     await world.worker.kill();
     await world.worker.respawn();
   }
-  await waitFor(
-    `${session} to be idle`,
-    async () => (await handle.query(getSession)).status === 'idle',
-    60_000,
-  );
-  const events = await world.log.read(session);
+  const events = await untilIdle(world, handle);
   const lines = await readLines(world.stateFolder, `${session}-lines.txt`);
   const runs = new Set(events.map(({ position }) => position.split('.')[0])).size;
   await handle.cancel();
   return { events, normalized: normalize(events, session), lines, runs };
+}
+
+async function untilIdle(world: KillWorld, handle: WorkflowHandle): Promise<SessionEvent[]> {
+  await waitFor(
+    `${handle.workflowId} to be idle`,
+    async () => {
+      // The query fails while no worker polls.
+      const session = await handle.query(getSession).catch(() => undefined);
+      return session?.status === 'idle' && session.stop_reason !== null;
+    },
+    60_000,
+  );
+  return world.log.read(handle.workflowId);
+}
+
+/** Kills the worker within a command of six seconds. */
+export async function runLongCommand(world: KillWorld) {
+  const session = `kill-${randomUUID().slice(0, 8)}`;
+  const handle = await world.client.workflow.start('session', {
+    workflowId: session,
+    taskQueue: TASK_QUEUE.session,
+    args: [`One ${LONG_COMMAND} (${session}).`],
+  });
+  const file = `${session}-lines.txt`;
+  await waitFor('the command', async () => (await readLines(world.stateFolder, file)).length === 1);
+  await world.worker.kill();
+  await world.worker.respawn();
+  const events = await untilIdle(world, handle);
+  await handle.cancel();
+  return {
+    lines: await readLines(world.stateFolder, file),
+    results: events.flatMap((event) =>
+      event.type === 'agent.tool_result'
+        ? [(event.content ?? []).map((block) => ('text' in block ? block.text : '')).join('')]
+        : [],
+    ),
+    stopReason: events.flatMap((event) =>
+      event.type === 'session.status_idle' ? [event.stop_reason] : [],
+    )[0],
+  };
+}
+
+/** Every run of every session so far, as long as it takes to find one that does not replay. */
+export async function replayAll(world: KillWorld): Promise<number> {
+  const bundlePath = await loadWorkflowBundle(BUNDLE_CACHE);
+  const options = {
+    workflowBundle: { codePath: bundlePath },
+    dataConverter: { payloadConverterPath: PAYLOAD_CONVERTER_PATH },
+  };
+  let runs = 0;
+  for await (const { workflowId, runId } of world.client.workflow.list()) {
+    const history = await world.client.workflow.getHandle(workflowId, runId).fetchHistory();
+    await Worker.runReplayHistory(options, history, workflowId);
+    runs += 1;
+  }
+  return runs;
 }
 
 async function reach(world: KillWorld, session: string, point: KillPoint): Promise<void> {
