@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -22,7 +31,11 @@ const outside = mkdtempSync(join(homedir(), '.drover-outside-'));
 const PACKAGE = fileURLToPath(new URL('../../', import.meta.url));
 
 describe.skipIf(!IS_ISOLATED)(`a hand is confined (${NEEDS})`, () => {
-  const hands = useLocalHands({ endAfter: 'all' });
+  // Where nothing but the state folder's own rule hides it, if this user may write there.
+  const hands = useLocalHands({
+    endAfter: 'all',
+    base: canWrite('/var/lib') ? '/var/lib' : tmpdir(),
+  });
   let hand: TestHand;
   let other: TestHand;
   let socketServer: Server;
@@ -32,6 +45,8 @@ describe.skipIf(!IS_ISOLATED)(`a hand is confined (${NEEDS})`, () => {
 
   beforeAll(async () => {
     process.env['ANTHROPIC_API_KEY'] = SECRET;
+    mkdirSync('/tmp/claude', { recursive: true });
+    rmSync('/tmp/claude/drover-test', { force: true });
     writeFileSync(join(outside, 'id_rsa'), SECRET);
     writeFileSync(join(hands().stateFolder, 'temporal.db'), SECRET);
     writeFileSync(join(tmpdir(), `drover-${SECRET}`), SECRET);
@@ -103,7 +118,6 @@ describe.skipIf(!IS_ISOLATED)(`a hand is confined (${NEEDS})`, () => {
   });
 
   test('cannot write the folder that the runtime shares among all', async () => {
-    mkdirSync('/tmp/claude', { recursive: true });
     await hand.bash('mkdir -p /tmp/claude; echo x > /tmp/claude/drover-test');
     expect(existsSync('/tmp/claude/drover-test')).toBe(false);
   });
@@ -306,6 +320,15 @@ describe('no isolation on this machine', () => {
     });
   });
 });
+
+function canWrite(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 function listen(where: { path: string } | { port: number; host: string }): Promise<Server> {
   return new Promise((resolve, reject) => {

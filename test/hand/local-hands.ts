@@ -59,14 +59,18 @@ export interface Said {
   readonly lost?: true;
 }
 
+export interface HandsOptions extends Partial<LocalProviderOptions> {
+  readonly endAfter?: 'each' | 'all';
+  /** Where the state folder is made. */
+  readonly base?: string;
+}
+
 /**
  * Local hands in a state folder of their own. After each test (or all of a file's) they end, and that
  * no process of them is left is checked.
  */
-export function useLocalHands({
-  endAfter = 'each',
-  ...options
-}: Partial<LocalProviderOptions> & { endAfter?: 'each' | 'all' } = {}): () => LocalHands {
+export function useLocalHands(options: HandsOptions = {}): () => LocalHands {
+  const { endAfter = 'each', base = tmpdir(), ...providerOptions } = options;
   let opened: { readonly hands: LocalHands; readonly providers: LocalProvider[] } | undefined;
   const hook = endAfter === 'each' ? afterEach : afterAll;
   hook(async () => {
@@ -79,16 +83,19 @@ export function useLocalHands({
     rmSync(stateFolder, { recursive: true, force: true });
   });
   return () => {
-    opened ??= open(options);
+    opened ??= open(providerOptions, base);
     return opened.hands;
   };
 }
 
-function open(options: Partial<LocalProviderOptions>): {
+function open(
+  options: Partial<LocalProviderOptions>,
+  base: string,
+): {
   readonly hands: LocalHands;
   readonly providers: LocalProvider[];
 } {
-  const stateFolder = realpathSync(mkdtempSync(join(tmpdir(), 'drv-')));
+  const stateFolder = realpathSync(mkdtempSync(join(base, 'drv-')));
   const providers: LocalProvider[] = [];
   const another = (more: Partial<LocalProviderOptions> = {}): LocalProvider => {
     const isolation = IS_ISOLATED ? 'required' : 'unconfined';

@@ -48,6 +48,25 @@ describe('a call', () => {
     expect(await result).toEqual({ text: 'done', is_error: false });
   });
 
+  test('is synced to the disk before it runs if it can have effects, and only then', async () => {
+    const synced: string[] = [];
+    const watched: Journal = {
+      ...journal,
+      write(line, durability) {
+        if (durability === 'disk') synced.push(`${line.key} ${line.state}`);
+        journal.write(line, durability);
+      },
+    };
+    const tools = { tool, look: { ...tool, hasEffects: false } };
+    const one = createHand({ journal: watched, tools });
+    for (const name of ['look', 'tool']) {
+      const result = one.run('s', { id: name, name, input: {} }, () => {});
+      expect(synced).toEqual(name === 'tool' ? ['["s","tool"] running'] : []);
+      release('done');
+      await result;
+    }
+  });
+
   test('new → runs; running → attaches; done → the stored result', async () => {
     const one = hand();
     const [first, second] = [ask(one), ask(one)];
