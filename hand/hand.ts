@@ -28,6 +28,8 @@ interface LiveCall {
   readonly result: Promise<CallResult>;
   readonly abort: AbortController;
   readonly watchers: Set<Watcher>;
+  /** What those who come later begin with. */
+  readonly progress: { last: CallProgress | undefined };
 }
 
 export function createHand(deps: {
@@ -40,11 +42,13 @@ export function createHand(deps: {
   const start = (key: string, hash: string, call: ToolCall): LiveCall => {
     const abort = new AbortController();
     const watchers = new Set<Watcher>();
-    const onProgress = (progress: CallProgress): void => {
-      for (const watcher of watchers) watcher(progress);
+    const progress: LiveCall['progress'] = { last: undefined };
+    const onProgress = (next: CallProgress): void => {
+      progress.last = next;
+      for (const watcher of watchers) watcher(next);
     };
     const result = runJournaled(deps, { key, hash, call, signal: abort.signal, onProgress });
-    const started = { hash, result, abort, watchers };
+    const started: LiveCall = { hash, result, abort, watchers, progress };
     live.set(key, started);
     // A result that could not be written stays here, so that it is not lost while the hand lives.
     const forget = (): void => {
@@ -68,6 +72,7 @@ export function createHand(deps: {
       const running = live.get(key) ?? (known === undefined ? start(key, hash, call) : undefined);
       if (running === undefined) return answerFrom(journal, key);
       running.watchers.add(watcher);
+      if (running.progress.last !== undefined) watcher(running.progress.last);
       return running.result.finally(() => running.watchers.delete(watcher));
     },
     cancel(key) {

@@ -86,7 +86,7 @@ function isJournalLine(value: unknown): value is JournalLine {
   return isCallResult(value.result);
 }
 
-function isCallResult(value: unknown): value is CallResult {
+export function isCallResult(value: unknown): value is CallResult {
   if (typeof value !== 'object' || value === null) return false;
   if (!('text' in value) || typeof value.text !== 'string') return false;
   return 'is_error' in value && typeof value.is_error === 'boolean';

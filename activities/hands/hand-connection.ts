@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CallConflictError } from '../../hand/hand.ts';
+import { isCallResult } from '../../hand/journal-file.ts';
 import {
   type CallResult,
   type HandFrame,
@@ -49,6 +50,7 @@ const PING_MS = 1_000;
 /** Silence after which a stream is taken for broken. */
 const STREAM_SILENCE_MS = 5_000;
 const DEFAULT_SILENCE_MS = 30_000;
+const MAX_TAIL_LENGTH = 2_048;
 const REOPEN_MS = 20;
 
 interface Pending {
@@ -96,7 +98,8 @@ class Connection implements HandConnection {
     const { promise, pending } = this.#start<CallResult>(
       (id) => ({ type: 'run', id, session_id: sessionId, call }),
       (reply, { resolve, reject }) => {
-        if (reply.type === 'result') resolve(reply.result);
+        if (reply.type === 'result' && isCallResult(reply.result)) resolve(reply.result);
+        else if (reply.type === 'result') reject(new HandGoneError('Its daemon talks nonsense.'));
         if (reply.type === 'conflict') reject(new CallConflictError(reply.message));
         if (reply.type === 'progress') options.onProgress(withoutEnvelope(reply));
       },
@@ -243,5 +246,8 @@ function withoutEnvelope(reply: Extract<HandReply, { type: 'progress' }>): {
   readonly tail: string;
   readonly output_bytes: number;
 } {
-  return { tail: reply.tail, output_bytes: reply.output_bytes };
+  return {
+    tail: String(reply.tail).slice(-MAX_TAIL_LENGTH),
+    output_bytes: Number(reply.output_bytes),
+  };
 }

@@ -305,6 +305,24 @@ describe('unconfined, as an operator may choose', () => {
     expect(processesMentioning(before)).toHaveLength(1);
   });
 
+  test.skipIf(!IS_ISOLATED)(
+    'its hand is not used by a worker that requires isolation',
+    async () => {
+      const hand = await unconfined().provision();
+      const strict = unconfined().another({ isolation: 'required' });
+      const result = await hand.bash('echo run > ran', { provider: strict });
+      expect(result).toMatchObject({ is_error: true, lost: true });
+      expect(processesMentioning(hand.instance.instance)).toEqual([]);
+      const { session_id, name, generation } = hand.instance;
+      const again = await strict.provision({
+        hand: { session_id, name, generation },
+        environment: { id: null, version: null, definition: EnvironmentDefinition.parse({}) },
+      });
+      const confined = toTestHand(strict, { ...hand.instance, ...again });
+      expect((await confined.bash('ls ran')).text).toMatch(/No such file/);
+    },
+  );
+
   test.each(['daemon', 'supervisor'] as const)(
     'its %s killed → lost, and no process is left',
     async (victim) => {

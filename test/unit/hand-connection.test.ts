@@ -104,6 +104,17 @@ describe('a connection', () => {
     expect(await result).toEqual(RESULT);
   });
 
+  test.each([
+    { result: null },
+    { result: { text: 5, is_error: false } },
+    { result: { text: 'x' } },
+  ])('a result that is none ($result) → gone', async ({ result }) => {
+    const { connection, peers } = connectionTo();
+    const failed = expect(connection.run('s', CALL, options())).rejects.toThrow(HandGoneError);
+    await answer(peers, 0, result as unknown as typeof RESULT);
+    await failed;
+  });
+
   test('another instance says hello → gone, and it is asked for nothing', async () => {
     const { connection, peers } = connectionTo({ greet: false });
     const result = expect(connection.run('s', CALL, options())).rejects.toThrow(HandGoneError);

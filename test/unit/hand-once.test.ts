@@ -100,9 +100,11 @@ describe('a call', () => {
       );
     const both = [watch('a'), watch('b')];
     call?.onProgress({ tail: 'x', output_bytes: 1 });
+    // Who comes later begins with what there is.
+    both.push(watch('c'));
     release('done');
     await Promise.all(both);
-    expect(seen).toEqual(['a x', 'b x']);
+    expect(seen).toEqual(['a x', 'b x', 'c x']);
   });
 
   test('that the disk does not take → nothing runs, said in words', async () => {

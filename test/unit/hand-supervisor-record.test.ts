@@ -26,7 +26,7 @@ function record(
   instance: string,
   process_: { pid: number; birth: string } = ALIVE,
 ): SupervisorRecord {
-  return { ...process_, instance, generation: 1, socket: 's' };
+  return { ...process_, instance, generation: 1, isolation: 'required', socket: 's' };
 }
 
 describe('who supervises a hand', () => {

@@ -19,7 +19,7 @@ import { resultOfLostCall } from './lost-call.ts';
 import { hiddenPaths } from './readable-paths.ts';
 import { removeFolder } from './remove-folder.ts';
 import { startSupervisor } from './start-supervisor.ts';
-import { isAlive, readRecord } from './supervisor-record.ts';
+import { isAlive, readRecord, type SupervisorRecord } from './supervisor-record.ts';
 import type { Isolation, SupervisorSettings } from './supervisor-settings.ts';
 
 export interface LocalProviderOptions {
@@ -43,6 +43,8 @@ const GONE = new HandGoneError('The hand was ended.');
 const PROVISION_ATTEMPTS = 5;
 /** A supervisor outlives the idle release of its session by this, so that the release comes first. */
 const LEASE_MARGIN_MS = 60_000;
+/** Above all that the tools give; below 2 MB even if each character is written as an escape. */
+const MAX_RESULT_LENGTH = 300_000;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
@@ -65,9 +67,14 @@ class LocalHands implements LocalProvider {
   }
 
   async provision(input: ProvisionInput): Promise<ProvisionedHand> {
+    if (process.platform !== 'linux') {
+      const message = `Local hands need Linux; this worker runs on ${process.platform}.`;
+      throw failure(FAILURE.sandboxIsolationMissing, message, { nonRetryable: true });
+    }
     const { root } = openHandFolder(this.#stateFolder, input.hand);
     for (let attempt = 0; attempt < PROVISION_ATTEMPTS; attempt += 1) {
-      const provisioned = (await presentInstance(root, input)) ?? (await this.#start(input));
+      const provisioned =
+        (await presentInstance(root, input, this.#options.isolation)) ?? (await this.#start(input));
       if (provisioned === undefined) continue;
       const connection = this.#connectionTo({ ...input.hand, ...provisioned });
       if (await isReady(connection)) return provisioned;
@@ -137,10 +144,10 @@ class LocalHands implements LocalProvider {
     const known = this.#connections.get(instance);
     if (known !== undefined) return known;
     const { root } = findHandFolder(this.#stateFolder, hand);
-    const { silenceMs } = this.#options;
+    const { silenceMs, isolation } = this.#options;
     const connection = createHandConnection({
       instance,
-      open: () => openSocket(root, instance),
+      open: () => openSocket(root, instance, isolation),
       ...(silenceMs === undefined ? {} : { silenceMs }),
     });
     this.#connections.set(instance, connection);
@@ -153,10 +160,11 @@ class LocalHands implements LocalProvider {
   }
 }
 
-/** The instance that has the hand already. One of an earlier generation is ended. */
+/** The instance that has the hand already. One that may not be used any more is ended. */
 async function presentInstance(
   root: string,
   { hand }: ProvisionInput,
+  isolation: Isolation,
 ): Promise<ProvisionedHand | undefined> {
   const record = readRecord(root);
   if (record === undefined) return undefined;
@@ -164,16 +172,21 @@ async function presentInstance(
     const message = `Hand ${hand.name} of session ${hand.session_id} is at generation ${record.generation} already.`;
     throw failure(FAILURE.sandboxUnavailable, message, { nonRetryable: true });
   }
-  if (record.generation === hand.generation && isAlive(record)) {
+  if (record.generation === hand.generation && isUsable(record, isolation)) {
     return { instance: record.instance };
   }
   await endSupervisor(record);
   return undefined;
 }
 
-async function openSocket(root: string, instance: string): Promise<Socket> {
+/** A hand that was made unconfined is not used by a worker that requires isolation. */
+function isUsable(record: SupervisorRecord, isolation: Isolation): boolean {
+  return isAlive(record) && (isolation === 'unconfined' || record.isolation === 'required');
+}
+
+async function openSocket(root: string, instance: string, isolation: Isolation): Promise<Socket> {
   const record = readRecord(root);
-  if (record?.instance !== instance || !isAlive(record)) {
+  if (record?.instance !== instance || !isUsable(record, isolation)) {
     throw new HandGoneError(`Hand instance ${instance} has ended.`);
   }
   const socket = connect(record.socket);
@@ -210,8 +223,12 @@ function settingsFor(
   };
 }
 
-/** An empty text is no content: the Messages API refuses empty text blocks. */
-function toOutcome({ text, is_error }: CallResult): ExecuteOutcome {
+/**
+ * An empty text is no content: the Messages API refuses empty text blocks. One that no tool of ours
+ * gives (a command may have tampered with the daemon) must not grow beyond what Temporal stores.
+ */
+function toOutcome({ text: whole, is_error }: CallResult): ExecuteOutcome {
+  const text = whole.length <= MAX_RESULT_LENGTH ? whole : `${whole.slice(0, MAX_RESULT_LENGTH)}…`;
   return { content: text === '' ? [] : [{ type: 'text', text }], is_error };
 }
 

@@ -11,7 +11,7 @@ import type { SupervisorReport, SupervisorSettings } from './supervisor-settings
 const REPORT_FILE = 3;
 
 const settings = JSON.parse(process.argv[2] ?? '{}') as SupervisorSettings;
-const { instance, generation } = settings;
+const { instance, generation, isolation } = settings;
 const folder = openHandFolder(settings.state_folder, settings);
 const socket = join(folder.sockets, instance.slice(0, 8));
 const isOurs = claim(folder.root, {
@@ -19,6 +19,7 @@ const isOurs = claim(folder.root, {
   birth: birthOf(process.pid) ?? '',
   instance,
   generation,
+  isolation,
   socket,
 });
 process.on('SIGHUP', () => {});

@@ -1,5 +1,6 @@
 import { linkSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Isolation } from './supervisor-settings.ts';
 
 /**
  * Who supervises a hand. Records are numbered; the highest one counts, and a number is given once,
@@ -12,6 +13,7 @@ export interface SupervisorRecord {
   readonly birth: string;
   readonly instance: string;
   readonly generation: number;
+  readonly isolation: Isolation;
   readonly socket: string;
 }
 
