@@ -80,8 +80,8 @@ function listen(path: string, describe: () => LauncherInfo): Promise<Server | un
   });
 }
 
-/** One launcher at a time removes a dead socket, or it could remove a fresh one. */
-async function removeAbandoned(path: string): Promise<void> {
+/** Removes a socket whose holder died. One launcher at a time, or it could remove a fresh one. */
+export async function removeAbandoned(path: string): Promise<void> {
   const lock = `${path}.takeover`;
   try {
     await mkdir(lock);

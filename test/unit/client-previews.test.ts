@@ -37,8 +37,8 @@ describe('between two looks', () => {
     [
       'another attempt → it starts anew',
       progress('abcd'),
-      progress('xy', { attempt: 2 }),
-      [start(), delta('xy')],
+      progress('uvwxyz', { attempt: 2 }),
+      [start(), delta('uvwxyz')],
     ],
     [
       'the next event → it starts',

@@ -5,7 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { freePort } from '../../launch/free-port.ts';
-import { askLauncher, claimLauncher, type LauncherInfo } from '../../launch/launcher-claim.ts';
+import {
+  askLauncher,
+  claimLauncher,
+  type LauncherInfo,
+  removeAbandoned,
+} from '../../launch/launcher-claim.ts';
 
 let folder: string;
 let path: string;
@@ -46,6 +51,13 @@ test('a holder that was killed does not hold it any more', async () => {
   expect(claims.filter(({ first }) => first)).toHaveLength(1);
   expect(await askLauncher(path)).toBeDefined();
   for (const claim of claims) if (claim.first) await claim.release();
+});
+
+test('a socket that is held is not removed as abandoned', async () => {
+  const claim = await claimLauncher(path, () => info(1));
+  await removeAbandoned(path);
+  expect(await askLauncher(path)).toEqual(info(1));
+  if (claim.first) await claim.release();
 });
 
 test('a port that is taken → another one', async () => {
