@@ -7,6 +7,7 @@ import {
   readSync,
   writeSync,
 } from 'node:fs';
+import { compactJournal } from './journal-compaction.ts';
 import {
   type CallState,
   type JournalLine,
@@ -49,6 +50,7 @@ type IndexEntry = JournalEntry & { readonly span: LineSpan };
  * result that says so: a running one has an unknown outcome, a queued one never ran.
  */
 export function openJournal(folder: string): Journal {
+  compactJournal(folder);
   const path = journalPath(folder);
   const index = new Map<string, IndexEntry>();
   scanJournal(path, ({ key, state, hash }, span) => {

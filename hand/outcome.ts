@@ -13,6 +13,10 @@ export const OUTCOME = {
     'The sandbox was lost before this call started: nothing ran. Background processes are gone, ' +
       'files in the workspace are kept. You may make the call again; it gets a new sandbox.',
   ),
+  /** The call ended so long ago that its result is not kept. */
+  forgotten: failed(
+    'This call ran and ended; its result is not kept any more, and it was not run again.',
+  ),
   cancelled: failed('The call was cancelled before it started: nothing ran.'),
 } as const;
 

@@ -241,6 +241,13 @@ describe('the lease', () => {
     expect(result.text).toMatch(/nothing ran/);
   });
 
+  test('its state folder removed → it ends', async () => {
+    const hand = await hands().provision();
+    await hand.bash('sleep 1000 &');
+    rmSync(hands().stateFolder, { recursive: true });
+    await expectNoProcesses(hands().stateFolder);
+  });
+
   test('a call that runs longer than that holds it', async () => {
     const hand = await hands().provision({ environment });
     expect(await hand.bash('sleep 3; echo done')).toEqual({ text: 'done', is_error: false });

@@ -3,6 +3,7 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -12,6 +13,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { resultOfLostCall } from '../../activities/hands/local/lost-call.ts';
 import { inputHash, keyOf } from '../../hand/call-key.ts';
 import { openJournal } from '../../hand/journal.ts';
+import { compactJournal } from '../../hand/journal-compaction.ts';
 import { journalPath } from '../../hand/journal-file.ts';
 import { OUTCOME } from '../../hand/outcome.ts';
 
@@ -112,6 +114,33 @@ describe('what is on disk', () => {
     const journal = openJournal(folder);
     expect(journal.find('k')).toBeUndefined();
     journal.close();
+  });
+});
+
+describe('a journal that has grown long', () => {
+  test('keeps every call known, and late results', () => {
+    const journal = openJournal(folder);
+    journal.write({ key: 'stone', state: 'cancelled' }, 'process');
+    for (let index = 0; index < 200; index += 1) {
+      const name = String(index);
+      journal.write({ key: name, state: 'queued', hash: `h${name}` }, 'process');
+      journal.write({ key: name, state: 'running', hash: `h${name}` }, 'process');
+      const text = `${name} ${'x'.repeat(1_000)}`;
+      journal.write({ key: name, state: 'done', result: { text, is_error: false } }, 'process');
+    }
+    journal.close();
+    compactJournal(folder, { maxBytes: 1_000_000, keptBytes: 20_000 });
+    expect(statSync(journalPath(folder)).size).toBeGreaterThan(200_000);
+    compactJournal(folder, { maxBytes: 100_000, keptBytes: 20_000 });
+    expect(statSync(journalPath(folder)).size).toBeLessThan(70_000);
+    const again = openJournal(folder);
+    expect(again.find('stone')?.state).toBe('cancelled');
+    for (let index = 0; index < 200; index += 1) {
+      expect(again.find(String(index))).toMatchObject({ state: 'done', hash: `h${index}` });
+    }
+    expect(again.result('0')).toEqual(OUTCOME.forgotten);
+    expect(again.result('199').text).toMatch(/^199 x/);
+    again.close();
   });
 });
 

@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { endProcesses } from '../../../hand/end-processes.ts';
 import type { HandHello } from '../../../hand/wire.ts';
 import { type Daemon, startDaemon } from './daemon.ts';
@@ -7,12 +8,18 @@ import type { HandFolder } from './hand-folder.ts';
 import { missing } from './isolation.ts';
 import { markedProcesses } from './marked-processes.ts';
 import { createRelay, type Relay } from './relay.ts';
+import { readRecord } from './supervisor-record.ts';
 import type { SupervisorSettings } from './supervisor-settings.ts';
+
+/** How soon a hand follows its state folder when that is removed. */
+const RECORD_CHECK_MS = 2_000;
+/** Time in which a daemon must answer. */
+const START_MS = 20_000;
 
 /**
  * Supervises one hand: holds its daemon by the standard streams, lets workers in by a unix socket,
  * keeps the egress proxies alive, and ends with everything when it is told to, when the daemon ends,
- * or when no call has come for the idle time.
+ * when no call has come for the idle time, or when its record is gone.
  *
  * @returns when the hand answers, with a promise of its end.
  * @throws {IsolationMissingError}
@@ -30,12 +37,16 @@ export async function supervise(
     onEndRequest: () => end.resolve('released'),
   });
   const errors = collectErrors(daemon);
+  const watch = setInterval(() => {
+    if (readRecord(folder.root)?.instance !== settings.instance) end.resolve('its record is gone');
+  }, RECORD_CHECK_MS);
   process.once('SIGTERM', () => end.resolve('told to end'));
   void daemon.ended.then(() => end.resolve('its daemon ended'));
 
   const server = createServer((connection) => relay.join(connection));
   await listen(server, socket);
   const stop = async (reason: string): Promise<string> => {
+    clearInterval(watch);
     server.close();
     relay.close();
     rmSync(socket, { force: true });
@@ -58,7 +69,10 @@ async function greeted(
   settings: SupervisorSettings,
   errors: () => string,
 ): Promise<void> {
-  const hello = await Promise.race([relay.hello, ended.then(() => undefined)]);
+  const timer = new AbortController();
+  const silent = delay(START_MS, undefined, { signal: timer.signal }).catch(() => undefined);
+  const hello = await Promise.race([relay.hello, ended.then(() => undefined), silent]);
+  timer.abort();
   if (hello === undefined) throw startFailure(settings, errors());
   if (settings.isolation === 'required' && !isConfined(hello)) {
     throw missing('unix sockets are open inside the sandbox');
@@ -72,7 +86,7 @@ function isConfined(hello: HandHello): boolean {
 function startFailure(settings: SupervisorSettings, errors: string): Error {
   const isRefused = settings.isolation === 'required' && /bwrap:|apply-seccomp/.test(errors);
   if (isRefused) return missing(errors);
-  return new Error(`The hand's daemon ended at its start: ${errors || 'it said nothing'}`);
+  return new Error(`The hand's daemon did not start: ${errors || 'it said nothing'}`);
 }
 
 /** Copies what the daemon complains of to the log, and keeps its end. */

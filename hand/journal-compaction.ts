@@ -1,0 +1,40 @@
+import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
+import { type JournalLine, journalPath, scanJournal } from './journal-file.ts';
+import { OUTCOME } from './outcome.ts';
+
+const MAX_JOURNAL_BYTES = 64 * 1024 * 1024;
+const KEPT_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Shortens a journal that has grown long: every call stays known, so that none can run again, but
+ * only late ones keep their result. Early results were told long ago.
+ */
+export function compactJournal(
+  folder: string,
+  limits = { maxBytes: MAX_JOURNAL_BYTES, keptBytes: KEPT_BYTES },
+): void {
+  const path = journalPath(folder);
+  const lines = new Map<string, { readonly line: JournalLine; readonly end: number }>();
+  let size = 0;
+  scanJournal(path, ({ result: _, ...line }, { offset, length }) => {
+    const hash = line.hash ?? lines.get(line.key)?.line.hash;
+    size = offset + length;
+    lines.set(line.key, { line: hash === undefined ? line : { ...line, hash }, end: size });
+  });
+  if (size <= limits.maxBytes) return;
+
+  const draft = `${path}.draft`;
+  const file = openSync(draft, 'w', 0o600);
+  const write = (line: JournalLine): void => void writeSync(file, `${JSON.stringify(line)}\n`);
+  const isEarly = (key: string): boolean => (lines.get(key)?.end ?? 0) < size - limits.keptBytes;
+  for (const [key, { line }] of lines) {
+    if (!isEarly(key)) continue;
+    write(line.state === 'done' ? { ...line, result: OUTCOME.forgotten } : line);
+  }
+  scanJournal(path, (line) => {
+    if (!isEarly(line.key)) write(line);
+  });
+  fsyncSync(file);
+  closeSync(file);
+  renameSync(draft, path);
+}
