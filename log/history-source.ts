@@ -4,7 +4,7 @@ import { decodeHistory } from './decode-history.ts';
 import { RunNotRetainedError } from './errors/run-not-retained-error.ts';
 import { SessionNotFoundError } from './errors/session-not-found-error.ts';
 import { eventIdOf, type HistoryEvent, toNumber } from './history-event.ts';
-import { untilAborted, type WithAbortSignal } from './until-aborted.ts';
+import { createSharedRequests, type WithAbortSignal } from './shared-requests.ts';
 
 /** What reading the log needs of a Temporal connection. */
 export interface LogDependencies {
@@ -58,6 +58,7 @@ const REVERSE_PAGE_EVENTS = 40;
 export function createHistorySource(deps: LogDependencies): HistorySource {
   const { service, namespace, withAbortSignal } = deps;
   const codecs = deps.dataConverter?.payloadCodecs ?? [];
+  const joinPoll = createSharedRequests<Page>(withAbortSignal);
 
   const requestFor = ({ sessionId, runId }: Run, token: Uint8Array | undefined) => ({
     namespace,
@@ -107,7 +108,7 @@ export function createHistorySource(deps: LogDependencies): HistorySource {
       paged((token) => {
         const request = { ...requestFor(run, token), waitNewEvent: true };
         const call = () => receive(run, () => service.getWorkflowExecutionHistory(request));
-        return untilAborted(call, signal, withAbortSignal);
+        return joinPoll(placeKey(run, token), call, signal);
       }),
 
     async newerThan(run, eventId) {
@@ -123,6 +124,11 @@ export function createHistorySource(deps: LogDependencies): HistorySource {
       return newest.reverse();
     },
   };
+}
+
+/** Readers at the same place have the same token. */
+function placeKey({ sessionId, runId }: Run, token: Uint8Array | undefined): string {
+  return `${sessionId} ${runId} ${token === undefined ? '' : Buffer.from(token).toString('base64')}`;
 }
 
 interface HistoryResponse {

@@ -152,6 +152,30 @@ test('fifty tails of one session each get the whole log; aborting them is clean'
   expect(performance.now() - started).toBeLessThan(2_000);
 });
 
+test('tails of one session that wait at the same place wait with one long poll', async () => {
+  const { workflowId } = await world.start('hello');
+  const log = await waitForIdle(reader, workflowId, 1);
+  let polls = 0;
+  const counting = new Proxy(world.deps.service, {
+    get: (target, name) =>
+      name === 'getWorkflowExecutionHistory'
+        ? (request: Parameters<typeof target.getWorkflowExecutionHistory>[0]) => {
+            if (request.waitNewEvent === true) polls += 1;
+            return target.getWorkflowExecutionHistory(request);
+          }
+        : Reflect.get(target, name),
+  });
+  const shared = createLogReader({ ...world.deps, service: counting });
+  const tails = Array.from({ length: 20 }, () => watchTail(shared, workflowId));
+  await Promise.all(tails.map((tail) => tail.next(({ id }) => id === log.at(-1)?.id)));
+  await world.send(workflowId, 'bye');
+  const last = (await waitForIdle(reader, workflowId, 2)).at(-1);
+  await Promise.all(tails.map((tail) => tail.next(({ id }) => id === last?.id)));
+  await Promise.all(tails.map((tail) => tail.stop()));
+  // Apart, each of the twenty would have polled several times.
+  expect(polls).toBeLessThan(tails.length);
+});
+
 test('a tail aborted before it began gives nothing', async () => {
   const { workflowId } = await world.start('hello');
   expect(await collect(reader.tail(workflowId, { signal: AbortSignal.abort() }))).toEqual([]);

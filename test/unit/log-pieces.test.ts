@@ -1,12 +1,12 @@
 import { getEventListeners } from 'node:events';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { checkCursor } from '../../log/cursor.ts';
 import { inOrder } from '../../log/in-order.ts';
 import { CursorAbandonedError, CursorMalformedError } from '../../log/index.ts';
 import { comparePositions, formatPosition, parsePosition, runTag } from '../../log/position.ts';
 import { startRun } from '../../log/run-state.ts';
+import { createSharedRequests } from '../../log/shared-requests.ts';
 import { createStepCache } from '../../log/step-cache.ts';
-import { untilAborted } from '../../log/until-aborted.ts';
 import { collect } from '../support/collect.ts';
 
 // Pure: no server, no worker, no clock.
@@ -109,36 +109,65 @@ describe('inOrder', () => {
   });
 });
 
-describe('untilAborted', () => {
-  test('gives the result and leaves no listener behind', async () => {
+describe('createSharedRequests', () => {
+  test('gives every reader of a place the result of one request, and leaves no listener', async () => {
+    const join = createSharedRequests<number>();
     const { signal } = new AbortController();
-    expect(await untilAborted(async () => 7, signal)).toBe(7);
-    await expect(untilAborted(() => Promise.reject(new Error('no')), signal)).rejects.toThrow('no');
+    const call = vi.fn(async () => 7);
+    expect(await Promise.all([join('a', call, signal), join('a', call, signal)])).toEqual([7, 7]);
+    expect(call).toHaveBeenCalledTimes(1);
     expect(getEventListeners(signal, 'abort')).toHaveLength(0);
   });
 
-  test('gives undefined when aborted, cancels the call and swallows how it ends', async () => {
-    const abort = new AbortController();
-    const cancelled = Promise.withResolvers<never>();
-    let own: AbortSignal | undefined;
-    const result = untilAborted(
-      () => cancelled.promise,
-      abort.signal,
-      async (signal, call) => {
-        own = signal;
-        signal.addEventListener('abort', () => cancelled.reject(new Error('cancelled')));
-        return call();
-      },
-    );
-    abort.abort();
-    expect(await result).toBe(undefined);
-    expect(own?.aborted).toBe(true);
+  test('asks apart for other places, and anew once a request has ended', async () => {
+    const join = createSharedRequests<number>();
+    const { signal } = new AbortController();
+    const call = vi.fn(async () => 7);
+    await Promise.all([join('a', call, signal), join('b', call, signal)]);
+    await join('a', call, signal);
+    expect(call).toHaveBeenCalledTimes(3);
+  });
+
+  test('tells every reader of a failure, and forgets it', async () => {
+    const join = createSharedRequests<number>();
+    const { signal } = new AbortController();
+    const fail = () => Promise.reject(new Error('no'));
+    const failed = [join('a', fail, signal), join('a', fail, signal)];
+    for (const reader of failed) await expect(reader).rejects.toThrow('no');
+    expect(await join('a', async () => 7, signal)).toBe(7);
+  });
+
+  test('cancels a request when its last reader has left, and swallows how it ends', async () => {
+    const cancelled = Promise.withResolvers<number>();
+    const ended: AbortSignal[] = [];
+    const join = createSharedRequests<number>(async (signal, call) => {
+      ended.push(signal);
+      signal.addEventListener('abort', () => cancelled.reject(new Error('cancelled')));
+      return call();
+    });
+    const [first, second] = [new AbortController(), new AbortController()];
+    const readers = [first, second].map(({ signal }) => join('a', () => cancelled.promise, signal));
+    first.abort();
+    expect(await readers[0]).toBe(undefined);
+    expect(ended[0]?.aborted).toBe(false);
+    second.abort();
+    expect(await readers[1]).toBe(undefined);
+    expect(ended[0]?.aborted).toBe(true);
     await expect(cancelled.promise).rejects.toThrow('cancelled');
+  });
+
+  test('a reader that comes after a cancellation does not join what was cancelled', async () => {
+    const join = createSharedRequests<number>();
+    const leaving = new AbortController();
+    const left = join('a', () => new Promise(() => {}), leaving.signal);
+    leaving.abort();
+    await left;
+    expect(await join('a', async () => 7, new AbortController().signal)).toBe(7);
   });
 
   test('does not call at all once aborted', async () => {
     const call = () => Promise.reject(new Error('called'));
-    expect(await untilAborted(call, AbortSignal.abort())).toBe(undefined);
+    expect(await createSharedRequests<number>()('a', call, AbortSignal.abort())).toBe(undefined);
   });
 });
 
