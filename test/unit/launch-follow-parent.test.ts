@@ -24,7 +24,8 @@ test('a process whose parent goes ends', async () => {
 
 test('a thread, which has no such input, ends nothing', async () => {
   const { child, ended } = follower(
-    `${BUSY} new (require('node:worker_threads').Worker)('setTimeout(() => {}, 300)', { eval: true })
+    `${BUSY} new (require('node:worker_threads').Worker)(
+      new URL('data:text/javascript,setTimeout(() => {}, 300)'))
       .once('exit', () => process.exit(7))`,
   );
   expect(await ended).toBe(7);
