@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { connectDrover, type Drover, DroverError } from '../../client/index.ts';
+import { upgrade } from '../../protocol/messages.ts';
 import type { SessionEvent } from '../../protocol/session-event.ts';
 import { fromConversation, says } from '../../rehearsal/script.ts';
 import { type Harness, startHarness } from '../support/harness.ts';
@@ -88,6 +89,24 @@ describe('a session through the client', () => {
       ),
     );
     expect(listing).toMatchObject({ title: 'hello', agent: 'test', stop_reason: 'end_turn' });
+  });
+
+  test('the Web UI calls it by its title, the list also after a roll-over', async () => {
+    const title = '*A* title';
+    const { id, run_id } = await drover.sessions.create({
+      title,
+      environment: { task_queue: harness.handsQueue },
+    });
+    const handle = harness.client.workflow.getHandle(id);
+    // The server does not carry it over into the next run.
+    expect(await (await handle.describe()).staticSummary()).toBe('\\*A\\* title');
+    await handle.signal(upgrade);
+    await waitFor('the roll-over', async () => (await handle.describe()).runId !== run_id);
+    const rows = await waitFor('the listing', async () => {
+      const found = (await drover.sessions.list()).filter((session) => session.id === id);
+      return found.some(({ status }) => status === 'idle') && found;
+    });
+    expect(rows).toMatchObject([{ title, status: 'idle' }]);
   });
 
   test('the wait is for an idle after the event, not for the present one', async () => {
