@@ -15,37 +15,33 @@ import type { HandSettings } from './settings.ts';
 
 const PRELOAD_AFTER_MS = 500;
 
-const settings = JSON.parse(process.argv[2] ?? '{}') as HandSettings;
-const { instance, workspace, output, temporary } = settings;
-for (const folder of [workspace, settings.journal, output, temporary]) {
-  mkdirSync(folder, { recursive: true });
-}
-
-const processes = createHandProcesses({ instance, ownsNamespace: settings.owns_namespace });
-const files = createFileTools({ folder: workspace, roots: [output, temporary] });
-const bash = createBashTool({
-  folder: workspace,
-  outputFolder: output,
-  pipe: createOutputPipe(`${temporary}/.output-${process.pid}`),
-  processes,
-});
-const hand = createHand({
-  journal: openJournal(settings.journal),
-  tools: { bash, ...files.tools },
-});
-
-process.stdin.on('end', () => void leave());
-process.stdin.on('error', () => void leave());
-serveHand(
-  hand,
-  { type: 'hello', instance, sockets_blocked: await areSocketsBlocked() },
-  { input: process.stdin, output: process.stdout },
-);
-setTimeout(() => void files.preload(), PRELOAD_AFTER_MS).unref();
-
-async function leave(): Promise<void> {
-  await endProcesses(processes.all, { graceMs: 0 });
-  process.exit();
+/** Serves one hand over the standard streams. */
+async function main(settings: HandSettings): Promise<void> {
+  const { instance, workspace, journal, output, temporary } = settings;
+  for (const folder of [workspace, journal, output, temporary]) {
+    mkdirSync(folder, { recursive: true });
+  }
+  const processes = createHandProcesses({ instance, ownsNamespace: settings.owns_namespace });
+  const files = createFileTools({ folder: workspace, roots: [output, temporary] });
+  const bash = createBashTool({
+    folder: workspace,
+    outputFolder: output,
+    pipe: createOutputPipe(`${temporary}/.output-${process.pid}`),
+    processes,
+  });
+  const hand = createHand({ journal: openJournal(journal), tools: { bash, ...files.tools } });
+  const leave = async (): Promise<void> => {
+    await endProcesses(processes.all, { graceMs: 0 });
+    process.exit();
+  };
+  process.stdin.on('end', () => void leave());
+  process.stdin.on('error', () => void leave());
+  serveHand(
+    hand,
+    { type: 'hello', instance, sockets_blocked: await areSocketsBlocked() },
+    { input: process.stdin, output: process.stdout },
+  );
+  setTimeout(() => void files.preload(), PRELOAD_AFTER_MS).unref();
 }
 
 /** Tries what isolation must refuse: a socket to a path, which could be a host's. */
@@ -56,3 +52,6 @@ function areSocketsBlocked(): Promise<boolean> {
     });
   });
 }
+
+// Loaded as a module, by whoever fills the cache of compiled code, it does nothing.
+if (import.meta.main) await main(JSON.parse(process.argv[2] ?? '{}') as HandSettings);

@@ -69,7 +69,8 @@ export function startShell(options: {
     }
   });
 
-  input.write(`exec ${CONTROL}>&3 ${OUTPUT}>&1 3>&-\n`);
+  // The variable is the daemon's own.
+  input.write(`exec ${CONTROL}>&3 ${OUTPUT}>&1 3>&-; unset NODE_COMPILE_CACHE\n`);
   return {
     pid: child.pid ?? -1,
     get ending() {

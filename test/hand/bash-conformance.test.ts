@@ -73,8 +73,8 @@ const SESSIONS: readonly { readonly name: string; readonly calls: readonly Input
   {
     name: 'output of the background comes with the call that runs then',
     calls: [
-      { command: '(sleep 0.3; echo late) & echo first' },
-      { command: 'sleep 1; echo second' },
+      { command: '(until [ -e go ]; do sleep 0.05; done; echo late) & echo first' },
+      { command: 'touch go; wait; rm go; echo second' },
     ],
   },
   { name: 'set -e and a failure', calls: [{ command: 'set -e; true' }, { command: 'echo on' }] },

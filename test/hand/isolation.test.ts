@@ -153,10 +153,19 @@ describe.skipIf(!IS_ISOLATED)(`a hand is confined (${NEEDS})`, () => {
     expect(new Set(names)).toEqual(
       new Set([
         ...['DROVER_HAND', 'HOME', 'LANG', 'LOGNAME', 'PATH', 'SHELL', 'TERM', 'TMPDIR', 'USER'],
+        // The daemon's alone, and read-only.
+        'NODE_COMPILE_CACHE',
         // bash's own.
         ...['OLDPWD', 'PWD', 'SHLVL', '_'],
       ]),
     );
+  });
+
+  test('cannot write the compiled code that supervisors run', async () => {
+    const cache = join(hands().stateFolder, 'cache');
+    expect((await hand.bash(`ls ${cache}`)).is_error).toBe(false);
+    expect((await hand.bash(`echo x > ${cache}/x`)).text).toMatch(/Read-only file system/);
+    expect((await hand.bash('echo "[$NODE_COMPILE_CACHE]"')).text).toBe('[]');
   });
 
   test('sees no environment of a process outside', async () => {

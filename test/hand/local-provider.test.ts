@@ -77,6 +77,20 @@ describe('provision', () => {
     expect(await foreign.bash('ls')).toEqual({ text: '', is_error: false });
   });
 
+  test('a hand leaves its compiled program to the next, of this state of the program', async () => {
+    await hands().provision();
+    const cache = join(hands().stateFolder, 'cache');
+    const isFilled = (): boolean => readdirSync(cache).some((name) => name.startsWith('hand-v'));
+    await waitFor('the cache to be filled', isFilled);
+    const compiled = readdirSync(cache, { recursive: true }).length;
+    const second = await hands().provision({ session: 'another' });
+    expect((await second.bash('echo on')).text).toBe('on');
+    await second.run('read', { file_path: 'none' });
+    await hands().provider.release({ hand: second.instance, keep_workspace: true });
+    // Nothing was left to compile.
+    expect(readdirSync(cache, { recursive: true })).toHaveLength(compiled);
+  });
+
   test('a session id that is a path stays a name', async () => {
     const hand = await hands().provision({ session: '../../../../etc/passwd', name: '/' });
     const { text } = await hand.bash('pwd');

@@ -6,6 +6,7 @@ import { HAND_VARIABLE } from '../../../hand/hand-processes.ts';
 import type { HandSettings } from '../../../hand/settings.ts';
 import type { HandFolder } from './hand-folder.ts';
 import { isolate } from './isolation.ts';
+import { programCache } from './program-cache.ts';
 import { HAND_PROGRAM } from './readable-paths.ts';
 import type { SupervisorSettings } from './supervisor-settings.ts';
 
@@ -67,6 +68,7 @@ function environmentFor(settings: SupervisorSettings, folder: HandFolder): NodeJ
     SHELL: '/bin/bash',
     LANG: 'C.UTF-8',
     TERM: 'dumb',
+    NODE_COMPILE_CACHE: programCache(settings.state_folder),
     [HAND_VARIABLE]: settings.instance,
   };
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { SandboxRuntimeConfig } from '@anthropic-ai/sandbox-runtime';
 import { egressFor } from './egress.ts';
 import type { HandFolder } from './hand-folder.ts';
+import { programCache } from './program-cache.ts';
 import { neededPaths } from './readable-paths.ts';
 import type { SupervisorSettings } from './supervisor-settings.ts';
 
@@ -67,7 +68,7 @@ function configFor(
     network,
     filesystem: {
       denyRead: [...settings.hidden_paths],
-      allowRead: [...neededPaths(), folder.sockets],
+      allowRead: [...neededPaths(), folder.sockets, programCache(settings.state_folder)],
       allowWrite: [folder.sandbox],
       // The runtime makes this one writable for everyone.
       denyWrite: ['/tmp/claude'],

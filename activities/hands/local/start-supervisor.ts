@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { HAND_VARIABLE } from '../../../hand/hand-processes.ts';
 import { openHandFolder } from './hand-folder.ts';
+import { programCache } from './program-cache.ts';
 import type { SupervisorReport, SupervisorSettings } from './supervisor-settings.ts';
 
 const PROGRAM = fileURLToPath(new URL('./supervisor-main.ts', import.meta.url));
@@ -28,8 +29,7 @@ export async function startSupervisor(settings: SupervisorSettings): Promise<Sup
         HOME: folder.home,
         TMPDIR: folder.sockets,
         LANG: 'C.UTF-8',
-        // A third of the time to a ready hand.
-        NODE_COMPILE_CACHE: join(settings.state_folder, 'cache'),
+        NODE_COMPILE_CACHE: programCache(settings.state_folder),
         // By which its helpers are found when it was killed.
         [HAND_VARIABLE]: settings.instance,
       },

@@ -1,7 +1,9 @@
 import { closeSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { openHandFolder } from './hand-folder.ts';
 import { IsolationMissingError } from './isolation.ts';
+import { fillProgramCache } from './program-cache.ts';
 import { supervise } from './supervisor.ts';
 import { birthOf, claim } from './supervisor-record.ts';
 import type { SupervisorReport, SupervisorSettings } from './supervisor-settings.ts';
@@ -9,6 +11,7 @@ import type { SupervisorReport, SupervisorSettings } from './supervisor-settings
 // The supervisor of one hand: a process of its own, which outlives the worker that started it.
 
 const REPORT_FILE = 3;
+const FILL_CACHE_AFTER_MS = 1_000;
 
 const settings = JSON.parse(process.argv[2] ?? '{}') as SupervisorSettings;
 const { instance, generation, isolation } = settings;
@@ -31,6 +34,7 @@ async function run(): Promise<void> {
     const { ended } = await supervise(settings, folder, socket);
     report({ type: 'ready' });
     console.log(`hand ${settings.name} of ${settings.session_id}: ready as ${instance}`);
+    await Promise.race([ended, fillCacheLater()]);
     console.log(`ended: ${await ended}`);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
@@ -39,6 +43,12 @@ async function run(): Promise<void> {
     report({ type: isMissing ? 'isolation_missing' : 'failed', message });
   }
   process.exit();
+}
+
+/** Not while the first calls are made. A cache that cannot be filled is no fault of the hand. */
+async function fillCacheLater(): Promise<void> {
+  await delay(FILL_CACHE_AFTER_MS);
+  await fillProgramCache(settings.state_folder).catch((error: unknown) => console.error(error));
 }
 
 /** Whoever started this may be gone by now; the hand stays for the one who comes next. */
