@@ -24,8 +24,12 @@ async function main(name: string): Promise<void> {
   const { run } = await load();
   const report = checkReport(await run());
   for (const line of describe(report)) progress(line);
-  console.log(JSON.stringify(report));
-  if (!report.ok) process.exitCode = 1;
+  finish(report, report.ok ? 0 : 1);
+}
+
+/** Ends the process too: without a worker the SDK's native runtime would keep it. */
+function finish(result: unknown, exitCode: number): void {
+  process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit(exitCode));
 }
 
 /** Standard output is for the result, and what workers run in here say is no news. */
@@ -46,12 +50,12 @@ function describe({ targets }: CheckedReport): string[] {
 
 /** Processes that a bench started end with this one, by their handlers of `exit`. */
 function fail(bench: string, error: unknown): void {
-  console.error(error);
   const message = error instanceof Error ? error.message : String(error);
-  console.log(
-    JSON.stringify({ bench, ok: false, figures: {}, targets: [], baseline: {}, error: message }),
+  console.error(error instanceof MissingInputError ? message : error);
+  finish(
+    { bench, ok: false, figures: {}, targets: [], baseline: {}, error: message },
+    error instanceof MissingInputError ? USAGE_EXIT_CODE : 1,
   );
-  process.exit(error instanceof MissingInputError ? USAGE_EXIT_CODE : 1);
 }
 
 const [name = ''] = process.argv.slice(2);

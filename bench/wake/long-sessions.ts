@@ -14,6 +14,8 @@ const HANDS_QUEUE = 'drover-hands-bench';
 const CALLS_PER_STEP = 8;
 /** What a step with so many calls is at least: its activities, three events each. */
 const MIN_EVENTS_PER_STEP = 3 * (CALLS_PER_STEP + 1);
+/** As the server would suggest it, by its default. */
+const STEPS_PER_RUN = Math.ceil(4_096 / (MIN_EVENTS_PER_STEP + 6));
 /** Makes an event about half a kilobyte on average, as in recorded sessions. */
 const OUTPUT = 'x'.repeat(1_000);
 const TIMEOUT_MS = 600_000;
@@ -75,7 +77,11 @@ const cannedBrain: BrainActivities = {
       input: { command: `make part-${index}` },
       evaluated_permission: 'allow' as const,
     }));
-    return { events: [...uses, end('tool_use')] };
+    const isLastOfRun = step % STEPS_PER_RUN === 0;
+    return {
+      events: [...uses, end('tool_use')],
+      ...(isLastOfRun ? { roll_over_suggested: true } : {}),
+    };
   },
   record: async (input) => input,
   resolve: async () => ({}),
