@@ -1,10 +1,5 @@
+import { MAX_EVENTS_BYTES } from '../protocol/check-events.ts';
 import { EventTooLargeError } from './errors/event-too-large-error.ts';
-
-/**
- * Temporal refuses a payload of 2 MB, and one of its messages carries the payload with more around
- * it. What is over this never leaves the client.
- */
-export const MAX_EVENTS_BYTES = 1_500_000;
 
 /** @throws EventTooLargeError naming the event that is too large, or their sum */
 export function checkSize(events: readonly { readonly type: string }[], name = 'events'): void {

@@ -1,8 +1,8 @@
 export { CursorAbandonedError } from '../log/errors/cursor-abandoned-error.ts';
 export { CursorMalformedError } from '../log/errors/cursor-malformed-error.ts';
 export { RunNotRetainedError } from '../log/errors/run-not-retained-error.ts';
+export { MAX_EVENTS_BYTES } from '../protocol/check-events.ts';
 export type { Agents } from './agents.ts';
-export { MAX_EVENTS_BYTES } from './check-size.ts';
 export { type ConnectOptions, connectDrover, createDrover, type Drover } from './connect-drover.ts';
 export type { CreatedSession, CreateSession, CreateSessionOptions } from './create-session.ts';
 export type { Environments } from './environments.ts';

@@ -1,9 +1,11 @@
+import { fileURLToPath } from 'node:url';
 import type { Drover } from '../client/index.ts';
 import type { SandboxChoice } from './choose-sandbox.ts';
 import { runDevServer } from './dev-server.ts';
 import { joinPlatform } from './join-platform.ts';
 import { claimLauncher, type LauncherInfo } from './launcher-claim.ts';
 import { openModel } from './model.ts';
+import { runProgram } from './run-program.ts';
 import { NAMESPACE } from './start-server.ts';
 import type { StateFolder } from './state-folder.ts';
 import { type ConfiguredServer, connectConfigured, connectOwn } from './target.ts';
@@ -64,6 +66,8 @@ async function openFirst(setting: Setting, closing: AsyncDisposableStack): Promi
   const server = await openServer(setting, closing);
   closing.defer(() => server.drover.close());
   setting.signal.throwIfAborted();
+  // Deferred before the worker: it ends first, and nothing that a hand runs outlives this process.
+  closing.defer(() => releaseHands(state.path, say));
   const worker = runWorkerProcess({
     environment: {
       ...server.environment,
@@ -83,6 +87,16 @@ async function openFirst(setting: Setting, closing: AsyncDisposableStack): Promi
     rehearsal: model.rehearsal,
     external: setting.configured !== null,
   };
+}
+
+const RELEASE_HANDS = fileURLToPath(new URL('../workers/release-hands.ts', import.meta.url));
+const RELEASE_TIMEOUT_MS = 20_000;
+
+async function releaseHands(stateFolder: string, say: (line: string) => void): Promise<void> {
+  const { failure } = await runProgram(process.execPath, [RELEASE_HANDS, stateFolder], {
+    timeoutMs: RELEASE_TIMEOUT_MS,
+  });
+  if (failure !== null) say(`the sandboxes could not be ended: ${failure}`);
 }
 
 interface OpenedServer {

@@ -54,6 +54,9 @@ function shared({ connection, namespace, deployment }: Target) {
     connection,
     namespace,
     dataConverter: { payloadConverterPath: PAYLOAD_CONVERTER_PATH },
+    // The check would fail the workflow task that refuses an oversized update, again and again,
+    // since the refusal carries the update. What Drover itself returns is capped where it is made.
+    disablePayloadErrorLimit: true,
     ...NOTICE,
     shutdownGraceTime: '5 seconds',
     ...(deployment == null

@@ -10,9 +10,12 @@ const CARRIED_CHARACTERS = 1_200;
  * UI. Characters are counted, of at most 3 bytes each in UTF-16 terms, so it stays under 20 kB.
  */
 export class Details {
+  private readonly heading: string;
   private entries: string[];
 
-  constructor(carried: string) {
+  /** The title heads the details, since a workflow's static summary does not survive a roll-over. */
+  constructor(title: string | null, carried: string) {
+    this.heading = title === null ? '' : `# ${title}\n\n`;
     this.entries = carried === '' ? [] : [carried];
   }
 
@@ -27,12 +30,12 @@ export class Details {
   }
 
   text(): string {
-    return this.entries.join('\n\n');
+    return this.heading + this.entries.join('\n\n');
   }
 
   /** What a roll-over takes along. */
   carried(): string {
-    return this.text().slice(-CARRIED_CHARACTERS);
+    return this.entries.join('\n\n').slice(-CARRIED_CHARACTERS);
   }
 }
 

@@ -61,7 +61,7 @@ export class SessionState {
   constructor(input: SessionInput) {
     this.input = input;
     const continued = input.continued;
-    this.details = new Details(continued?.details ?? '');
+    this.details = new Details(input.title ?? null, continued?.details ?? '');
     this.runIndex = continued?.run_index ?? 0;
     this.runIds = continued?.run_ids ?? [];
     this.createdAt = continued?.created_at ?? workflowInfo().startTime.toISOString();

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isAlive } from '../../launch/end-process.ts';
 import { freePort } from '../../launch/free-port.ts';
 import { type Launcher, serverOf, startLauncher, workersOf } from '../support/launcher.ts';
+import { processesNaming } from '../support/processes-naming.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 let state: string;
@@ -62,6 +63,7 @@ describe('npm start', () => {
     expect(output.includes('\u001b')).toBe(false);
     expect(isAlive((await serverOf(state)).pid)).toBe(false);
     expect((await workersOf(state)).some(isAlive)).toBe(false);
+    expect(processesNaming(state)).toEqual([]);
   });
 
   test('goes on when worker and server are killed in mid-session', async () => {

@@ -40,6 +40,7 @@ describe('bad input', () => {
     ['empty content', { type: 'user.message', content: [] }, /content.*at least one/],
     ['an empty string', '', /content/],
     ['an empty list', [], /at least one event/],
+    ['1.8 MB', 'x'.repeat(1_800_000), /events\[0\]: 1800\d+ bytes.*1500000/],
     ['an extra field', { type: 'user.interrupt', now: true }, /now/],
     ['a number', 7, /events\[0\]/],
     [
@@ -79,6 +80,18 @@ describe('bad input', () => {
         (event) => event.type === 'session.error' && event.error.type === 'invalid_event_error',
       );
     });
+    await stillAnswers(handle);
+  });
+
+  test('update: over the payload limit → fails for its sender, the session goes on', async () => {
+    const handle = await idleSession();
+    await expect(handle.executeUpdate('send', { args: ['x'.repeat(3_000_000)] })).rejects.toThrow();
+    await stillAnswers(handle);
+  });
+
+  test('signal: over the payload limit → refused by the server, the session goes on', async () => {
+    const handle = await idleSession();
+    await expect(handle.signal('send', 'x'.repeat(3_000_000))).rejects.toThrow();
     await stillAnswers(handle);
   });
 
