@@ -17,24 +17,24 @@ interface Target {
   readonly connection: NativeConnection;
   readonly namespace: string;
   readonly environment: WorkerEnvironment;
+  /** Ends, after the workers, what they were given. */
+  readonly closing: AsyncDisposableStack;
 }
 
 async function main(): Promise<void> {
   Runtime.install({ logger: new DefaultLogger('WARN') });
   const environment = readEnvironment();
+  await using closing = new AsyncDisposableStack();
   const { connection, namespace } = await connect();
-  try {
-    await verifySearchAttributes(connection, namespace);
-    const warning = await retentionWarning(connection, namespace);
-    if (warning !== undefined) console.warn(`drover worker: warning: ${warning}`);
-    const target = { connection, namespace, environment };
-    const workers = await Promise.all(environment.roles.map((role) => CREATE[role](target)));
-    const running = Promise.all(workers.map((worker) => worker.run()));
-    console.log(`drover worker: polling as ${environment.roles.join(', ')} (pid ${process.pid})`);
-    await running;
-  } finally {
-    await connection.close();
-  }
+  closing.defer(() => connection.close());
+  await verifySearchAttributes(connection, namespace);
+  const warning = await retentionWarning(connection, namespace);
+  if (warning !== undefined) console.warn(`drover worker: warning: ${warning}`);
+  const target = { connection, namespace, environment, closing };
+  const workers = await Promise.all(environment.roles.map((role) => CREATE[role](target)));
+  const running = Promise.all(workers.map((worker) => worker.run()));
+  console.log(`drover worker: polling as ${environment.roles.join(', ')} (pid ${process.pid})`);
+  await running;
 }
 
 const CREATE = {
@@ -58,11 +58,12 @@ const CREATE = {
     });
   },
 
-  hands({ connection, namespace, environment }: Target): Promise<Worker> {
+  hands({ connection, namespace, environment, closing }: Target): Promise<Worker> {
     const local = createLocalProvider({
       stateFolder: environment.stateFolder,
       isolation: environment.isolation,
     });
+    closing.defer(() => local.close());
     return createHandsWorker({
       connection,
       namespace,
