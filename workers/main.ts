@@ -86,5 +86,6 @@ function createAnthropic({ anthropic }: WorkerEnvironment): Anthropic {
 
 main().catch((error: unknown) => {
   console.error(`drover worker: ${error instanceof Error ? error.message : String(error)}`);
-  process.exitCode = 1;
+  // Whatever else of this process still polls must not live on half dead: another one takes over.
+  process.exit(1);
 });
