@@ -4,10 +4,11 @@ import type { AgentInput, AgentReference } from '../protocol/agent.ts';
 import { describeIssues } from '../protocol/describe-issues.ts';
 import type { EnvironmentInput, EnvironmentReference } from '../protocol/environment.ts';
 import { historyEventId } from '../protocol/ids.ts';
+import { findOversized } from '../protocol/oversized.ts';
 import { SessionInput } from '../protocol/session.ts';
 import type { SendInput, UserEvent } from '../protocol/user-event.ts';
 import { WORKFLOW_TYPE } from '../protocol/workflow-type.ts';
-import { checkSize } from './check-size.ts';
+import { EventTooLargeError } from './errors/event-too-large-error.ts';
 import { InvalidInputError } from './errors/invalid-input-error.ts';
 import type { Requests } from './requests.ts';
 
@@ -43,7 +44,8 @@ export async function createSession(
 ): Promise<CreatedSession> {
   const parsed = parse(input);
   const events = parsed.initial_events ?? [];
-  checkSize(events, 'initial_events');
+  const oversized = findOversized(events, 'initial_events');
+  if (oversized !== undefined) throw new EventTooLargeError(oversized);
   const id = options.id ?? `session-${randomUUID()}`;
   const title = titleOf(parsed.title, events);
   const handle = await requests.run({ type: 'session', id }, () =>

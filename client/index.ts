@@ -1,7 +1,7 @@
 export { CursorAbandonedError } from '../log/errors/cursor-abandoned-error.ts';
 export { CursorMalformedError } from '../log/errors/cursor-malformed-error.ts';
 export { RunNotRetainedError } from '../log/errors/run-not-retained-error.ts';
-export { MAX_EVENTS_BYTES } from '../protocol/check-events.ts';
+export { MAX_EVENTS_BYTES } from '../protocol/oversized.ts';
 export type { Agents } from './agents.ts';
 export { type ConnectOptions, connectDrover, createDrover, type Drover } from './connect-drover.ts';
 export type { CreatedSession, CreateSession, CreateSessionOptions } from './create-session.ts';

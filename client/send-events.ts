@@ -6,8 +6,8 @@ import { userEventId } from '../protocol/ids.ts';
 import { send } from '../protocol/messages.ts';
 import type { SendResult } from '../protocol/session.ts';
 import type { SendInput } from '../protocol/user-event.ts';
-import { checkSize } from './check-size.ts';
 import { EventNotRecordedError } from './errors/event-not-recorded-error.ts';
+import { EventTooLargeError } from './errors/event-too-large-error.ts';
 import { InvalidInputError } from './errors/invalid-input-error.ts';
 import type { Requests } from './requests.ts';
 import { whyUnanswered } from './why-unanswered.ts';
@@ -28,8 +28,10 @@ export async function sendEvents(
   options: SendOptions = {},
 ): Promise<SendResult> {
   const checked = checkEvents(input);
-  if (!checked.ok) throw new InvalidInputError(checked.message);
-  checkSize(checked.events);
+  if (!checked.ok) {
+    if (checked.oversized !== undefined) throw new EventTooLargeError(checked.oversized);
+    throw new InvalidInputError(checked.message);
+  }
   const id = options.id ?? randomUUID();
   const subject = { type: 'session', id: sessionId } as const;
   try {

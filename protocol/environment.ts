@@ -8,12 +8,31 @@ const Networking = z.discriminatedUnion('type', [
   }),
 ]);
 
+/**
+ * What a hand is made of. Left out: the provider's own choice. A provider refuses what it does not
+ * support when it is asked for a hand.
+ */
+export const HandConfig = z.strictObject({
+  image: z.string().min(1).max(512).optional(),
+  cpu_cores: z.number().min(0.05).max(256).optional(),
+  memory_mib: z.int().min(64).optional(),
+  disk_mib: z.int().min(16).optional(),
+  /** A hand ends after this time, whatever it does. */
+  max_lifetime_seconds: z.int().min(30).optional(),
+  /** Kubernetes: the runtime class, such as one of gVisor or Kata. */
+  runtime_class_name: z.string().min(1).optional(),
+  /** Kubernetes: labels of the nodes that may run it. */
+  node_selector: z.record(z.string(), z.string()).optional(),
+});
+export type HandConfig = z.infer<typeof HandConfig>;
+
 /** How hands are made. `provider` names one that the worker on `task_queue` registered. */
 export const EnvironmentDefinition = z.strictObject({
   name: z.string().min(1).max(256).default('environment'),
   description: z.string().nullish(),
   metadata: z.record(z.string(), z.string()).default({}),
   provider: z.string().min(1).default('local'),
+  config: HandConfig.optional(),
   /** Default: no network. */
   networking: Networking.default({ type: 'limited', allowed_hosts: [] }),
   /** The hands worker that serves it: `drover-hands` or `drover-hands-<suffix>`. */

@@ -40,7 +40,7 @@ describe('bad input', () => {
     ['empty content', { type: 'user.message', content: [] }, /content.*at least one/],
     ['an empty string', '', /content/],
     ['an empty list', [], /at least one event/],
-    ['1.8 MB', 'x'.repeat(1_800_000), /events\[0\]: 1800\d+ bytes.*1500000/],
+    ['1.8 MB', 'x'.repeat(1_800_000), /events\[0\] \(user\.message\): 1800\d+ bytes.*1500000/],
     ['an extra field', { type: 'user.interrupt', now: true }, /now/],
     ['a number', 7, /events\[0\]/],
     [
