@@ -25,6 +25,7 @@ export default defineConfig({
       layer('integration', { server: true, timeoutMs: 60_000 }),
       layer('e2e', { server: false, timeoutMs: 120_000 }),
       layer('record', { server: true, timeoutMs: 60_000 }),
+      layer('cluster', { server: false, timeoutMs: 120_000 }),
       layer('kill', { server: false, timeoutMs: 600_000 }),
     ],
   },

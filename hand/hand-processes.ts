@@ -36,8 +36,9 @@ export function createHandProcesses(options: {
     const tree = new Tree(listProcesses());
     const belongs = (process: ProcessEntry): boolean => {
       if (process.entry === daemon || process.isZombie) return false;
-      // The init of the namespace: the kernel spares it from signals of its children.
-      if (options.ownsNamespace) return process.pid !== 1;
+      // Neither the init of the namespace, which the kernel spares from signals of its children, nor
+      // what entered from outside, as the streams to the daemon do: that has no parent in here.
+      if (options.ownsNamespace) return process.pid !== 1 && process.parentEntry !== 0;
       return (
         tree.ancestors(process).includes(daemon) ||
         hasVariable(process.entry, HAND_VARIABLE, options.instance)

@@ -1,17 +1,21 @@
 import { Context, heartbeat } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { CallConflictError } from '../../hand/hand.ts';
+import type { EnvironmentDefinition } from '../../protocol/environment.ts';
 import { FAILURE } from '../../protocol/failure.ts';
 import type {
   ExecuteInput,
   ExecuteProgress,
   ExecuteResult,
   HandActivities,
+  ProvisionInput,
+  ProvisionResult,
 } from '../../protocol/hand.ts';
 import type { ExecuteOutcome, HandProvider } from './provider.ts';
 
 /** A killed worker is noticed when this fails to come; the workflow allows 2 s. */
 const HEARTBEAT_MS = 400;
+const PROVISION_HEARTBEAT_MS = 2_000;
 
 /**
  * The activities of a hands worker.
@@ -24,9 +28,7 @@ export function createHandActivities(deps: {
   const { providers } = deps;
   return {
     async provision(input) {
-      const { provider } = input.environment.definition;
-      const { instance } = await providerFor(providers, provider).provision(input);
-      return { hand: { ...input.hand, provider, instance } };
+      return provision(providerFor(providers, input.environment.definition.provider), input);
     },
     async execute(input) {
       return execute(providerFor(providers, input.hand.provider), input);
@@ -35,6 +37,42 @@ export function createHandActivities(deps: {
       await providerFor(providers, input.hand.provider).release(input);
     },
   };
+}
+
+/** Heartbeats say what it waits for, where `temporal workflow describe` shows it. */
+async function provision(provider: HandProvider, input: ProvisionInput): Promise<ProvisionResult> {
+  const { definition } = input.environment;
+  refuseUnsupported(provider, definition);
+  let waitingFor = 'the sandbox to start';
+  const timer = setInterval(() => heartbeat({ waiting_for: waitingFor }), PROVISION_HEARTBEAT_MS);
+  try {
+    const onWaiting = (reason: string): void => {
+      waitingFor = reason;
+    };
+    const { instance } = await provider.provision(input, { onWaiting });
+    return { hand: { ...input.hand, provider: definition.provider, instance } };
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+function refuseUnsupported(
+  { supports = [] }: HandProvider,
+  { provider, config = {} }: EnvironmentDefinition,
+): void {
+  const known: readonly string[] = supports;
+  const refused = Object.entries(config).filter(
+    ([field, value]) => value !== undefined && !known.includes(field),
+  );
+  if (refused.length === 0) return;
+  const names = refused.map(([field]) => `config.${field}`).join(', ');
+  throw ApplicationFailure.create({
+    type: FAILURE.sandboxUnsupportedConfig,
+    message:
+      `Hand provider "${provider}" does not support ${names}; it supports ` +
+      `${known.length === 0 ? 'no config' : known.join(', ')}. Change the environment.`,
+    nonRetryable: true,
+  });
 }
 
 async function execute(provider: HandProvider, input: ExecuteInput): Promise<ExecuteResult> {

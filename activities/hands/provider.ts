@@ -1,4 +1,5 @@
 import type { ResultContent } from '../../protocol/content.ts';
+import type { HandConfig } from '../../protocol/environment.ts';
 import type {
   ExecuteInput,
   ExecuteProgress,
@@ -8,8 +9,10 @@ import type {
 
 /** A kind of hand. Whatever it is made of, a session uses it through these three. */
 export interface HandProvider {
+  /** What of an environment's `config` it heeds; more is refused. Default: nothing. */
+  readonly supports?: readonly (keyof HandConfig)[];
   /** Makes the hand, or adopts the one made for the same name and generation. */
-  provision(input: ProvisionInput): Promise<ProvisionedHand>;
+  provision(input: ProvisionInput, options?: ProvisionOptions): Promise<ProvisionedHand>;
   /**
    * Runs one call exactly once, on exactly the instance that the input names. A hand that is gone
    * is a result; the call is never taken elsewhere.
@@ -19,6 +22,11 @@ export interface HandProvider {
   execute(input: ExecuteInput, options: ExecuteOptions): Promise<ExecuteOutcome>;
   /** Ends the hand with every process in it; done already is success. */
   release(input: ReleaseInput): Promise<void>;
+}
+
+export interface ProvisionOptions {
+  /** What a hand that does not start waits for, in words for a person. */
+  onWaiting(reason: string): void;
 }
 
 export interface ProvisionedHand {

@@ -1,0 +1,118 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { V1Job, V1Pod } from '@kubernetes/client-node';
+import type { HandCluster } from '../../../k8s/hand-cluster.ts';
+import { FAILURE } from '../../../protocol/failure.ts';
+import type { HandName } from '../../../protocol/hand.ts';
+import { type Cause, readPodState } from './pod-state.ts';
+
+/** There will be no running pod. */
+export class NoPodError extends Error {
+  override readonly name = 'NoPodError';
+  readonly reason: Cause;
+
+  constructor(reason: Cause) {
+    super(reason.text);
+    this.reason = reason;
+  }
+}
+
+export interface AwaitPodOptions {
+  /** Time in which the pod must run. */
+  readonly startMs: number;
+  onWaiting(reason: string): void;
+}
+
+const EVENTS_MS = 1_000;
+const REWATCH_MS = 200;
+const QUOTA = /exceeded quota|is forbidden/;
+
+/**
+ * The pod of a Job once its container runs.
+ *
+ * @throws {NoPodError} when it will not, or did not in time.
+ * @throws {ClusterError}
+ */
+export async function awaitPod(
+  cluster: HandCluster,
+  hand: HandName,
+  job: V1Job,
+  options: AwaitPodOptions,
+): Promise<V1Pod> {
+  const stop = new AbortController();
+  const progress: Progress = { hasPod: false, cause: NO_POD };
+  const refused = watchRefusals(cluster, job, progress, stop.signal);
+  const running = watchPod(cluster, hand, job, { progress, signal: stop.signal, ...options });
+  const late = delay(options.startMs, undefined, { signal: stop.signal }).then(() => {
+    const { type, text, isPassing } = progress.cause;
+    const seconds = Math.round(options.startMs / 1000);
+    throw new NoPodError({ type, isPassing, text: `not in ${seconds} s: ${text}` });
+  });
+  try {
+    return await Promise.race([running, refused, late]);
+  } finally {
+    stop.abort();
+    await Promise.allSettled([running, refused, late]);
+  }
+}
+
+interface Progress {
+  hasPod: boolean;
+  /** Why the hand would not be there if its time ended now. */
+  cause: Cause;
+}
+
+const NO_POD: Cause = {
+  type: FAILURE.sandboxUnavailable,
+  text: 'the cluster has not made its pod',
+  isPassing: true,
+};
+
+async function watchPod(
+  cluster: HandCluster,
+  hand: HandName,
+  job: V1Job,
+  options: AwaitPodOptions & { readonly progress: Progress; readonly signal: AbortSignal },
+): Promise<V1Pod> {
+  const { progress, signal, onWaiting } = options;
+  for (;;) {
+    signal.throwIfAborted();
+    for await (const pod of cluster.watchPods(hand, signal)) {
+      if (!belongsTo(pod, job)) continue;
+      progress.hasPod = true;
+      const state = readPodState(pod);
+      if (state.type === 'running') return pod;
+      if (state.type === 'ended') throw new NoPodError(state.cause);
+      progress.cause = state.cause;
+      if (state.waitingFor !== undefined) onWaiting(state.waitingFor);
+    }
+    await delay(REWATCH_MS, undefined, { signal });
+  }
+}
+
+/** A pod that may not be made appears nowhere; only an event of the Job tells. */
+async function watchRefusals(
+  cluster: HandCluster,
+  job: V1Job,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<never> {
+  for (;;) {
+    await delay(EVENTS_MS, undefined, { signal });
+    if (progress.hasPod) continue;
+    const events = await cluster.listEvents(job);
+    const refusal = events.find(({ reason }) => reason === 'FailedCreate')?.message;
+    if (refusal === undefined) continue;
+    const isQuota = refusal.includes('exceeded quota');
+    const isLasting = !isQuota && QUOTA.test(refusal);
+    throw new NoPodError({
+      type: isQuota ? FAILURE.sandboxQuotaExceeded : FAILURE.sandboxClusterRefused,
+      text: `the cluster refused its pod: ${refusal}`,
+      isPassing: !isLasting,
+    });
+  }
+}
+
+function belongsTo(pod: V1Pod, job: V1Job): boolean {
+  const owners = pod.metadata?.ownerReferences ?? [];
+  return owners.some(({ uid }) => uid === job.metadata?.uid);
+}

@@ -1,0 +1,90 @@
+import type { Duplex } from 'node:stream';
+import type { V1Pod } from '@kubernetes/client-node';
+import { ClusterError } from '../../../k8s/connection/cluster-error.ts';
+import type { HandCluster } from '../../../k8s/hand-cluster.ts';
+import type { HandName } from '../../../protocol/hand.ts';
+import { createHandConnection, type HandConnection, HandGoneError } from '../hand-connection.ts';
+import { readPodState } from './pod-state.ts';
+
+/** The standing streams of a worker: one for each hand instance that it uses. */
+export interface HandStreams {
+  to(hand: HandName, instance: string): HandConnection;
+  /** The cluster itself gave no answer when the instance was last asked for. */
+  isClusterAway(instance: string): boolean;
+  /** Rejects what is pending on the stream with `reason`. */
+  forget(instance: string, reason: Error): void;
+  closeAll(reason: Error): void;
+}
+
+interface Standing {
+  readonly connection: HandConnection;
+  isClusterAway: boolean;
+}
+
+export function createHandStreams(
+  cluster: HandCluster,
+  options: { readonly silenceMs?: number },
+): HandStreams {
+  const standing = new Map<string, Standing>();
+  const start = (hand: HandName, instance: string): Standing => {
+    const open = async (): Promise<Duplex> => {
+      try {
+        const stream = await openStream(cluster, hand, instance);
+        started.isClusterAway = false;
+        return stream;
+      } catch (error) {
+        started.isClusterAway = error instanceof ClusterError && isAway(error);
+        throw error;
+      }
+    };
+    const started: Standing = {
+      connection: createHandConnection({ instance, open, ...options }),
+      isClusterAway: false,
+    };
+    standing.set(instance, started);
+    return started;
+  };
+  const streams: HandStreams = {
+    to: (hand, instance) => (standing.get(instance) ?? start(hand, instance)).connection,
+    isClusterAway: (instance) => standing.get(instance)?.isClusterAway ?? false,
+    forget(instance, reason) {
+      standing.get(instance)?.connection.close(reason);
+      standing.delete(instance);
+    },
+    closeAll(reason) {
+      for (const instance of [...standing.keys()]) streams.forget(instance, reason);
+    },
+  };
+  return streams;
+}
+
+async function openStream(cluster: HandCluster, hand: HandName, instance: string): Promise<Duplex> {
+  const pod = await findPod(cluster, hand, instance);
+  if (pod === undefined) throw new HandGoneError('its pod does not exist any more');
+  const state = readPodState(pod);
+  if (state.type === 'ended') throw new HandGoneError(state.cause.text);
+  return cluster.attach(pod);
+}
+
+async function findPod(
+  cluster: HandCluster,
+  hand: HandName,
+  instance: string,
+): Promise<V1Pod | undefined> {
+  const pods = await listPods(cluster, hand);
+  return pods.find(({ metadata }) => metadata?.uid === instance);
+}
+
+/** The cluster's refusal to list is no sign that the hand is gone. */
+async function listPods(cluster: HandCluster, hand: HandName): Promise<readonly V1Pod[]> {
+  try {
+    return await cluster.listPods(hand);
+  } catch (error) {
+    if (!(error instanceof ClusterError)) throw error;
+    throw new ClusterError(0, error.message, { cause: error });
+  }
+}
+
+function isAway({ status }: ClusterError): boolean {
+  return status === 0;
+}

@@ -1,0 +1,230 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { V1Job } from '@kubernetes/client-node';
+import { ApplicationFailure } from '@temporalio/common';
+import type { CallResult } from '../../../hand/wire.ts';
+import { ClusterError } from '../../../k8s/connection/cluster-error.ts';
+import type { HandCluster } from '../../../k8s/hand-cluster.ts';
+import { toHandJob } from '../../../k8s/hand-job.ts';
+import { type HandRecipe, toHandRecipe } from '../../../k8s/hand-recipe.ts';
+import type { HandConfig } from '../../../protocol/environment.ts';
+import { FAILURE } from '../../../protocol/failure.ts';
+import type {
+  ExecuteInput,
+  HandInstance,
+  HandName,
+  ProvisionInput,
+  ReleaseInput,
+} from '../../../protocol/hand.ts';
+import { HandGoneError } from '../hand-connection.ts';
+import type {
+  ExecuteOptions,
+  ExecuteOutcome,
+  HandProvider,
+  ProvisionedHand,
+  ProvisionOptions,
+} from '../provider.ts';
+import { awaitPod, NoPodError } from './await-pod.ts';
+import { ensureJob, isHandJob } from './ensure-job.ts';
+import { createHandStreams, type HandStreams } from './hand-streams.ts';
+import { lostOutcome } from './lost-hand.ts';
+import { toClusterFailure, toSandboxFailure } from './sandbox-failure.ts';
+
+export interface KubernetesProviderOptions {
+  readonly cluster: HandCluster;
+  /** The sandbox of environments that name no image. */
+  readonly image: string;
+  /** Time in which a new hand must run, images pulled and nodes added. Default: 5 minutes. */
+  readonly startMs?: number;
+  /** Silence after which a hand is given up. Default: 30 s. */
+  readonly silenceMs?: number;
+}
+
+export interface KubernetesProvider extends HandProvider {
+  /** Closes the streams to hands. The hands go on. */
+  close(): void;
+}
+
+const DEFAULT_START_MS = 5 * 60_000;
+/** Time in which the daemon of a running pod must answer. */
+const ANSWER_MS = 20_000;
+const GONE = new HandGoneError('The hand was ended.');
+/** Above all that the tools give; below 2 MB even if each character is written as an escape. */
+const MAX_RESULT_LENGTH = 300_000;
+const SUPPORTS: readonly (keyof HandConfig)[] = [
+  'image',
+  'cpu_cores',
+  'memory_mib',
+  'disk_mib',
+  'max_lifetime_seconds',
+  'runtime_class_name',
+  'node_selector',
+];
+
+/** Hands in a cluster: a Job for each, reached by one standing exec stream. */
+export function createKubernetesProvider(options: KubernetesProviderOptions): KubernetesProvider {
+  return new KubernetesHands(options);
+}
+
+class KubernetesHands implements KubernetesProvider {
+  readonly supports = SUPPORTS;
+  readonly #options: KubernetesProviderOptions;
+  readonly #cluster: HandCluster;
+  readonly #streams: HandStreams;
+
+  constructor(options: KubernetesProviderOptions) {
+    const { cluster, silenceMs } = options;
+    this.#options = options;
+    this.#cluster = cluster;
+    this.#streams = createHandStreams(cluster, silenceMs === undefined ? {} : { silenceMs });
+  }
+
+  async provision(input: ProvisionInput, options?: ProvisionOptions): Promise<ProvisionedHand> {
+    const { hand } = input;
+    const wanted = toHandJob(this.#recipeOf(input));
+    try {
+      const job = await ensureJob(this.#cluster, hand, wanted);
+      return await this.#start(hand, job, options);
+    } catch (error) {
+      if (error instanceof NoPodError) throw toSandboxFailure(hand, error.reason);
+      if (error instanceof ClusterError) throw toClusterFailure(error);
+      throw error;
+    }
+  }
+
+  async execute(input: ExecuteInput, options: ExecuteOptions): Promise<ExecuteOutcome> {
+    const { hand, session_id, call } = input;
+    const stream = this.#streams.to(hand, hand.instance);
+    try {
+      return toOutcome(await stream.run(session_id, call, options));
+    } catch (error) {
+      if (!(error instanceof HandGoneError)) throw error;
+      const isClusterAway = this.#streams.isClusterAway(hand.instance);
+      this.#streams.forget(hand.instance, GONE);
+      if (isClusterAway) throw clusterAway();
+      const because = await this.#endLost(hand);
+      return lostOutcome(because ?? error.message);
+    }
+  }
+
+  async release({ hand }: ReleaseInput): Promise<void> {
+    this.#streams.forget(hand.instance, GONE);
+    try {
+      await this.#deleteJobOf(hand);
+    } catch (error) {
+      throw error instanceof ClusterError ? toClusterFailure(error) : error;
+    }
+  }
+
+  close(): void {
+    // Not a lost hand: it goes on, and the next attempt of what is pending attaches to it.
+    this.#streams.closeAll(clusterAway('This worker is stopping.'));
+  }
+
+  async #start(
+    hand: HandName,
+    job: V1Job,
+    { onWaiting }: ProvisionOptions = { onWaiting: () => {} },
+  ): Promise<ProvisionedHand> {
+    const { startMs = DEFAULT_START_MS } = this.#options;
+    try {
+      const pod = await awaitPod(this.#cluster, hand, job, { startMs, onWaiting });
+      const instance = pod.metadata?.uid ?? '';
+      await this.#greet(hand, instance);
+      return { instance };
+    } catch (error) {
+      // Nothing ran in it. One that stays would be nobody's if the session ends meanwhile.
+      if (error instanceof NoPodError) await this.#cluster.deleteJob(job).catch(ignoreRefusal);
+      throw error;
+    }
+  }
+
+  /** A hand is made when its daemon has answered. */
+  async #greet(hand: HandName, instance: string): Promise<void> {
+    const answered = this.#streams.to(hand, instance).ready();
+    const timer = new AbortController();
+    const late = delay(ANSWER_MS, 'late' as const, { signal: timer.signal });
+    try {
+      if ((await Promise.race([answered, late])) !== 'late') return;
+      throw new HandGoneError(`its daemon did not answer in ${ANSWER_MS / 1000} s`);
+    } catch (error) {
+      this.#streams.forget(instance, GONE);
+      await answered.catch(() => {});
+      if (!(error instanceof HandGoneError)) throw error;
+      const type = FAILURE.sandboxStartFailed;
+      throw new NoPodError({ type, text: error.message, isPassing: true });
+    } finally {
+      timer.abort();
+      await late.catch(() => {});
+    }
+  }
+
+  /**
+   * Sees to it that nothing goes on in a hand that is given up.
+   *
+   * @returns what the cluster says of its end, when that is more than its pod did.
+   */
+  async #endLost(hand: HandInstance): Promise<string | undefined> {
+    try {
+      return endOf(await this.#deleteJobOf(hand));
+    } catch (error) {
+      // The call has its result; a Job that stays ends by its own deadline.
+      ignoreRefusal(error);
+      return undefined;
+    }
+  }
+
+  /** The Job as it was, unless there is none or another pod than the hand's lives in it. */
+  async #deleteJobOf(hand: HandInstance): Promise<V1Job | undefined> {
+    try {
+      const job = await this.#cluster.getJob(hand);
+      const pods = await this.#cluster.listPods(hand);
+      const isAnothers =
+        pods.length > 0 && pods.every((pod) => pod.metadata?.uid !== hand.instance);
+      if (isAnothers || !isHandJob(job, hand)) return undefined;
+      await this.#cluster.deleteJob(job);
+      return job;
+    } catch (error) {
+      // Gone, or made anew since it was read: done already.
+      const isDone = error instanceof ClusterError && [404, 409].includes(error.status);
+      if (isDone) return undefined;
+      throw error;
+    }
+  }
+
+  #recipeOf({ hand, environment }: ProvisionInput): HandRecipe {
+    const { networking, config = {} } = environment.definition;
+    if (networking.type === 'limited' && networking.allowed_hosts.length > 0) {
+      throw ApplicationFailure.create({
+        type: FAILURE.sandboxUnsupportedConfig,
+        message:
+          'Hand provider "kubernetes" does not support networking.allowed_hosts; give no hosts for ' +
+          'no network, or networking of type "unrestricted".',
+        nonRetryable: true,
+      });
+    }
+    const network = networking.type === 'unrestricted' ? 'unrestricted' : 'none';
+    return toHandRecipe(hand, config, { image: this.#options.image, network });
+  }
+}
+
+function endOf(job: V1Job | undefined): string | undefined {
+  const failed = job?.status?.conditions?.find(({ type }) => /^Failed|^FailureTarget/.test(type));
+  if (failed?.reason !== 'DeadlineExceeded') return undefined;
+  return 'it reached its longest lifetime (config.max_lifetime_seconds)';
+}
+
+function ignoreRefusal(error: unknown): void {
+  if (!(error instanceof ClusterError)) throw error;
+}
+
+function clusterAway(
+  message = 'The cluster does not answer; the call goes on in its hand.',
+): ApplicationFailure {
+  return ApplicationFailure.create({ type: FAILURE.sandboxClusterUnreachable, message });
+}
+
+/** An empty text is no content: the Messages API refuses empty text blocks. */
+function toOutcome({ text: whole, is_error }: CallResult): ExecuteOutcome {
+  const text = whole.length <= MAX_RESULT_LENGTH ? whole : `${whole.slice(0, MAX_RESULT_LENGTH)}…`;
+  return { content: text === '' ? [] : [{ type: 'text', text }], is_error };
+}

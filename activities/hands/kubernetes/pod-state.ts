@@ -1,0 +1,94 @@
+import type { V1ContainerStatus, V1Pod } from '@kubernetes/client-node';
+import { FAILURE, type FailureType } from '../../../protocol/failure.ts';
+
+/** What a pod's status says about the hand in it. */
+export type PodState =
+  | { readonly type: 'starting'; readonly waitingFor: string | undefined; readonly cause: Cause }
+  | { readonly type: 'running' }
+  | { readonly type: 'ended'; readonly cause: Cause };
+
+/** Why there is no hand, in words that a person or the model can act on. */
+export interface Cause {
+  readonly type: FailureType;
+  readonly text: string;
+  /** Another attempt can be expected to do better by itself. */
+  readonly isPassing: boolean;
+}
+
+const CONFIG_REASONS = [
+  'CreateContainerConfigError',
+  'CreateContainerError',
+  'RunContainerError',
+  'InvalidImageName',
+  'ErrImageNeverPull',
+];
+
+export function readPodState(pod: V1Pod): PodState {
+  const { status, metadata } = pod;
+  const container = status?.containerStatuses?.[0];
+  if (status?.phase === 'Failed' || status?.phase === 'Succeeded') {
+    return { type: 'ended', cause: causeOfEnd(pod, container) };
+  }
+  if (metadata?.deletionTimestamp !== undefined) {
+    return { type: 'ended', cause: passing(FAILURE.sandboxUnavailable, 'its pod was deleted') };
+  }
+  const terminated = container?.state?.terminated;
+  if (terminated !== undefined) return { type: 'ended', cause: causeOfEnd(pod, container) };
+  if (container?.state?.running !== undefined) return { type: 'running' };
+  return stateOfPending(pod, container);
+}
+
+function stateOfPending(pod: V1Pod, container: V1ContainerStatus | undefined): PodState {
+  const { reason = '', message = '' } = container?.state?.waiting ?? {};
+  const image = container?.image ?? pod.spec?.containers[0]?.image ?? '';
+  if (reason === 'ImagePullBackOff' || reason === 'ErrImagePull') {
+    const text = `image ${image} cannot be pulled: ${message || reason}`;
+    const cause = lasting(FAILURE.sandboxImageMissing, text);
+    // The first failure may be the registry's; after some the kubelet backs off.
+    if (reason === 'ErrImagePull') return { type: 'starting', waitingFor: text, cause };
+    return { type: 'ended', cause };
+  }
+  if (CONFIG_REASONS.includes(reason)) {
+    const isImage = reason.includes('Image');
+    const type = isImage ? FAILURE.sandboxImageMissing : FAILURE.sandboxStartFailed;
+    const text = `its container cannot be made from image ${image} (${reason}): ${message}`;
+    return { type: 'ended', cause: lasting(type, text) };
+  }
+  const scheduled = pod.status?.conditions?.find(({ type }) => type === 'PodScheduled');
+  if (scheduled?.status === 'False') {
+    const text = `no node can take its pod: ${scheduled.message ?? scheduled.reason ?? ''}`;
+    const cause = passing(FAILURE.sandboxUnschedulable, text);
+    return { type: 'starting', waitingFor: text, cause };
+  }
+  const text = 'its pod did not get to run';
+  const waitingFor = reason === '' || reason === 'ContainerCreating' ? undefined : reason;
+  return { type: 'starting', waitingFor, cause: passing(FAILURE.sandboxUnavailable, text) };
+}
+
+function causeOfEnd({ status }: V1Pod, container: V1ContainerStatus | undefined): Cause {
+  const terminated = container?.state?.terminated;
+  if (terminated?.reason === 'OOMKilled') {
+    const text = 'it ran out of memory and was killed; its environment sets config.memory_mib';
+    return lasting(FAILURE.sandboxOutOfMemory, text);
+  }
+  const { reason, message } = status ?? {};
+  if (reason === 'DeadlineExceeded') {
+    const text = 'it reached its longest lifetime (config.max_lifetime_seconds)';
+    return passing(FAILURE.sandboxUnavailable, text);
+  }
+  if (reason !== undefined) {
+    const text = `its pod was ended by the cluster (${reason}): ${message ?? 'no message'}`;
+    return passing(FAILURE.sandboxUnavailable, text);
+  }
+  const code = terminated?.exitCode ?? 'unknown';
+  const said = terminated?.message ?? terminated?.reason ?? 'it said nothing';
+  return lasting(FAILURE.sandboxStartFailed, `its daemon ended with exit code ${code}: ${said}`);
+}
+
+function passing(type: FailureType, text: string): Cause {
+  return { type, text, isPassing: true };
+}
+
+function lasting(type: FailureType, text: string): Cause {
+  return { type, text, isPassing: false };
+}

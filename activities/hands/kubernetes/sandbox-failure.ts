@@ -1,0 +1,26 @@
+import { ApplicationFailure } from '@temporalio/common';
+import type { ClusterError } from '../../../k8s/connection/cluster-error.ts';
+import { FAILURE } from '../../../protocol/failure.ts';
+import type { HandName } from '../../../protocol/hand.ts';
+import type { Cause } from './pod-state.ts';
+
+/** The failure of a hand that could not be made. */
+export function toSandboxFailure({ name, session_id }: HandName, cause: Cause): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: cause.type,
+    message: `Hand ${name} of session ${session_id} could not be made: ${cause.text}`,
+    nonRetryable: !cause.isPassing,
+  });
+}
+
+/** What the cluster's API refuses will not pass by itself, unless it is only busy or away. */
+export function toClusterFailure(error: ClusterError): ApplicationFailure {
+  const { status } = error;
+  const isPassing = status === 0 || status === 409 || status === 429 || status >= 500;
+  return ApplicationFailure.create({
+    type: isPassing ? FAILURE.sandboxClusterUnreachable : FAILURE.sandboxClusterRefused,
+    message: `The cluster did not do what was asked: ${error.message}`,
+    nonRetryable: !isPassing,
+    cause: error,
+  });
+}

@@ -1,0 +1,103 @@
+import type { V1Container, V1Job, V1PodSpec } from '@kubernetes/client-node';
+import { ANNOTATION, digest, handLabels, jobName, LABEL } from './hand-labels.ts';
+import type { HandRecipe } from './hand-recipe.ts';
+import { SANDBOX } from './sandbox/layout.ts';
+
+/** Name of the one container of a hand's pod. */
+export const HAND_CONTAINER = 'hand';
+
+/** Constant: what a stream is for comes by its standard input. */
+export const ATTACH_COMMAND = [`${SANDBOX.program}/k8s/sandbox/attach`] as const;
+
+const USER = 1000;
+/** Asked of the scheduler: a hand waits for its model most of its life. */
+const REQUESTED_CPU_MILLIS = 100;
+const STATE_MIB = 1024;
+const GRACE_SECONDS = 5;
+/** Time in which a Job that ended can be looked at. */
+const KEEP_ENDED_SECONDS = 300;
+
+/** The Job that is a hand. Pure: one recipe is one Job, to the byte. */
+export function toHandJob(recipe: HandRecipe): V1Job {
+  const { hand } = recipe;
+  const labels = { ...handLabels(hand), [LABEL.network]: recipe.network };
+  const spec = {
+    backoffLimit: 0,
+    completions: 1,
+    parallelism: 1,
+    activeDeadlineSeconds: recipe.maxLifetimeSeconds,
+    ttlSecondsAfterFinished: KEEP_ENDED_SECONDS,
+    template: { metadata: { labels }, spec: toPodSpec(recipe) },
+  };
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: {
+      name: jobName(hand),
+      labels,
+      annotations: {
+        [ANNOTATION.session]: hand.session_id,
+        [ANNOTATION.hand]: hand.name,
+        [ANNOTATION.specHash]: digest(JSON.stringify(spec)).slice(0, 32),
+      },
+    },
+    spec,
+  };
+}
+
+function toPodSpec(recipe: HandRecipe): V1PodSpec {
+  const { runtimeClassName, nodeSelector } = recipe;
+  return {
+    restartPolicy: 'Never',
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    terminationGracePeriodSeconds: GRACE_SECONDS,
+    securityContext: {
+      runAsNonRoot: true,
+      runAsUser: USER,
+      runAsGroup: USER,
+      fsGroup: USER,
+      seccompProfile: { type: 'RuntimeDefault' },
+    },
+    containers: [toContainer(recipe)],
+    volumes: [
+      { name: 'workspace', emptyDir: { sizeLimit: `${recipe.diskMib}Mi` } },
+      { name: 'state', emptyDir: { sizeLimit: `${STATE_MIB}Mi` } },
+    ],
+    ...(runtimeClassName === null ? {} : { runtimeClassName }),
+    ...(Object.keys(nodeSelector).length === 0 ? {} : { nodeSelector: { ...nodeSelector } }),
+  };
+}
+
+function toContainer({ image, cpuCores, memoryMib, diskMib }: HandRecipe): V1Container {
+  const cpuMillis = Math.round(cpuCores * 1000);
+  const memory = `${memoryMib}Mi`;
+  const storage = `${diskMib + STATE_MIB}Mi`;
+  return {
+    name: HAND_CONTAINER,
+    image,
+    imagePullPolicy: 'IfNotPresent',
+    command: ['tini', '--', 'node', `${SANDBOX.program}/k8s/sandbox/daemon.ts`, '$(POD_UID)'],
+    workingDir: SANDBOX.workspace,
+    env: [{ name: 'POD_UID', valueFrom: { fieldRef: { fieldPath: 'metadata.uid' } } }],
+    resources: {
+      requests: {
+        cpu: `${Math.min(cpuMillis, REQUESTED_CPU_MILLIS)}m`,
+        memory,
+        'ephemeral-storage': storage,
+      },
+      limits: { cpu: `${cpuMillis}m`, memory, 'ephemeral-storage': storage },
+    },
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      privileged: false,
+      capabilities: { drop: ['ALL'] },
+    },
+    // A daemon that cannot start says why where `pods` can be read.
+    terminationMessagePolicy: 'FallbackToLogsOnError',
+    volumeMounts: [
+      { name: 'workspace', mountPath: SANDBOX.workspace },
+      { name: 'state', mountPath: SANDBOX.state },
+    ],
+  };
+}

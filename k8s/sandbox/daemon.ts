@@ -1,0 +1,44 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { createBashTool } from '../../hand/bash-tool.ts';
+import { endProcesses } from '../../hand/end-processes.ts';
+import { createFileTools } from '../../hand/file-tools.ts';
+import { createHand } from '../../hand/hand.ts';
+import { createHandProcesses } from '../../hand/hand-processes.ts';
+import { openJournal } from '../../hand/journal.ts';
+import { createOutputPipe } from '../../hand/output-pipe.ts';
+import { serveHand } from '../../hand/serve.ts';
+import { SANDBOX } from './layout.ts';
+
+// The hand's daemon in a pod. Streams come and go by its socket (each is an exec of `attach`), and
+// it lives as long as the pod. Argument: the pod's uid, which is the instance.
+
+const PRELOAD_AFTER_MS = 500;
+
+function main(instance: string): void {
+  const { workspace, journal, output, temporary, socket } = SANDBOX;
+  for (const folder of [journal, output]) mkdirSync(folder, { recursive: true });
+  const processes = createHandProcesses({ instance, ownsNamespace: true });
+  const files = createFileTools({ folder: workspace, roots: [output, temporary] });
+  const bash = createBashTool({
+    folder: workspace,
+    outputFolder: output,
+    pipe: createOutputPipe(`${temporary}/.output-${process.pid}`),
+    processes,
+  });
+  const hand = createHand({ journal: openJournal(journal), tools: { bash, ...files.tools } });
+
+  process.on('SIGTERM', () => {
+    void endProcesses(processes.all, { graceMs: 0 }).then(() => process.exit());
+  });
+  rmSync(socket, { force: true });
+  createServer((stream) => {
+    const hello = { type: 'hello', instance, sockets_blocked: false } as const;
+    serveHand(hand, hello, { input: stream, output: stream });
+  }).listen(socket);
+  setTimeout(() => void files.preload(), PRELOAD_AFTER_MS).unref();
+}
+
+// Loaded as a module, by whoever fills the cache of compiled code, it does nothing.
+const instance = process.argv[2];
+if (import.meta.main && instance !== undefined) main(instance);

@@ -1,0 +1,231 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { parse, parseAllDocuments } from 'yaml';
+import { toHandJob } from '../../k8s/hand-job.ts';
+import { ANNOTATION, jobName } from '../../k8s/hand-labels.ts';
+import { type HandRecipe, toHandRecipe } from '../../k8s/hand-recipe.ts';
+import { HandConfig } from '../../protocol/environment.ts';
+
+const HAND = { session_id: 'session-1', name: 'main', generation: 1 };
+const OPTIONS = { image: 'drover/sandbox:1', network: 'none' } as const;
+
+function jobOf(config: object = {}, change: Partial<HandRecipe> = {}) {
+  return toHandJob({ ...toHandRecipe(HAND, HandConfig.parse(config), OPTIONS), ...change });
+}
+
+test('a recipe of defaults → this Job', () => {
+  expect(jobOf()).toMatchInlineSnapshot(`
+    {
+      "apiVersion": "batch/v1",
+      "kind": "Job",
+      "metadata": {
+        "annotations": {
+          "drover.dev/hand-name": "main",
+          "drover.dev/session-id": "session-1",
+          "drover.dev/spec-hash": "bd18c7ae7fe238d4c670eb26e02d9ef6",
+        },
+        "labels": {
+          "app.kubernetes.io/managed-by": "drover",
+          "drover.dev/generation": "1",
+          "drover.dev/hand": "0d6e4079e36703ebd37c00722f5891d2",
+          "drover.dev/job": "drover-hand-0a579a1461edb50c9f3fd44632ef3ab3",
+          "drover.dev/network": "none",
+          "drover.dev/session": "84097828fc31a8c8d29210df48901a85",
+        },
+        "name": "drover-hand-0a579a1461edb50c9f3fd44632ef3ab3",
+      },
+      "spec": {
+        "activeDeadlineSeconds": 86400,
+        "backoffLimit": 0,
+        "completions": 1,
+        "parallelism": 1,
+        "template": {
+          "metadata": {
+            "labels": {
+              "app.kubernetes.io/managed-by": "drover",
+              "drover.dev/generation": "1",
+              "drover.dev/hand": "0d6e4079e36703ebd37c00722f5891d2",
+              "drover.dev/job": "drover-hand-0a579a1461edb50c9f3fd44632ef3ab3",
+              "drover.dev/network": "none",
+              "drover.dev/session": "84097828fc31a8c8d29210df48901a85",
+            },
+          },
+          "spec": {
+            "automountServiceAccountToken": false,
+            "containers": [
+              {
+                "command": [
+                  "tini",
+                  "--",
+                  "node",
+                  "/opt/drover/k8s/sandbox/daemon.ts",
+                  "$(POD_UID)",
+                ],
+                "env": [
+                  {
+                    "name": "POD_UID",
+                    "valueFrom": {
+                      "fieldRef": {
+                        "fieldPath": "metadata.uid",
+                      },
+                    },
+                  },
+                ],
+                "image": "drover/sandbox:1",
+                "imagePullPolicy": "IfNotPresent",
+                "name": "hand",
+                "resources": {
+                  "limits": {
+                    "cpu": "1000m",
+                    "ephemeral-storage": "5120Mi",
+                    "memory": "1024Mi",
+                  },
+                  "requests": {
+                    "cpu": "100m",
+                    "ephemeral-storage": "5120Mi",
+                    "memory": "1024Mi",
+                  },
+                },
+                "securityContext": {
+                  "allowPrivilegeEscalation": false,
+                  "capabilities": {
+                    "drop": [
+                      "ALL",
+                    ],
+                  },
+                  "privileged": false,
+                },
+                "terminationMessagePolicy": "FallbackToLogsOnError",
+                "volumeMounts": [
+                  {
+                    "mountPath": "/workspace",
+                    "name": "workspace",
+                  },
+                  {
+                    "mountPath": "/run/drover",
+                    "name": "state",
+                  },
+                ],
+                "workingDir": "/workspace",
+              },
+            ],
+            "enableServiceLinks": false,
+            "restartPolicy": "Never",
+            "securityContext": {
+              "fsGroup": 1000,
+              "runAsGroup": 1000,
+              "runAsNonRoot": true,
+              "runAsUser": 1000,
+              "seccompProfile": {
+                "type": "RuntimeDefault",
+              },
+            },
+            "terminationGracePeriodSeconds": 5,
+            "volumes": [
+              {
+                "emptyDir": {
+                  "sizeLimit": "4096Mi",
+                },
+                "name": "workspace",
+              },
+              {
+                "emptyDir": {
+                  "sizeLimit": "1024Mi",
+                },
+                "name": "state",
+              },
+            ],
+          },
+        },
+        "ttlSecondsAfterFinished": 300,
+      },
+    }
+  `);
+});
+
+test('all that a config can say is in the pod', () => {
+  const spec = jobOf({
+    image: 'own/image:2',
+    cpu_cores: 0.05,
+    memory_mib: 256,
+    disk_mib: 100,
+    max_lifetime_seconds: 60,
+    runtime_class_name: 'gvisor',
+    node_selector: { pool: 'hands' },
+  }).spec;
+  const pod = spec?.template.spec;
+  expect(spec?.activeDeadlineSeconds).toBe(60);
+  expect(pod).toMatchObject({ runtimeClassName: 'gvisor', nodeSelector: { pool: 'hands' } });
+  expect(pod?.containers[0]).toMatchObject({
+    image: 'own/image:2',
+    resources: {
+      requests: { cpu: '50m', memory: '256Mi', 'ephemeral-storage': '1124Mi' },
+      limits: { cpu: '50m', memory: '256Mi', 'ephemeral-storage': '1124Mi' },
+    },
+  });
+  expect(pod?.volumes?.[0]).toEqual({ name: 'workspace', emptyDir: { sizeLimit: '100Mi' } });
+});
+
+describe('name', () => {
+  test.each([
+    ['another session', { ...HAND, session_id: 'session-2' }],
+    ['another hand', { ...HAND, name: 'gpu' }],
+    ['another generation', { ...HAND, generation: 2 }],
+    ['parts that join to the same text', { ...HAND, session_id: 'session-1","main', name: '' }],
+  ])('%s → another name', (_what, hand) => {
+    expect(jobName(hand)).not.toBe(jobName(HAND));
+  });
+
+  test('fits a label and a pod, whatever the session is called', () => {
+    const name = jobName({ ...HAND, session_id: `${'ü/'.repeat(500)}` });
+    expect(name).toMatch(/^[a-z0-9-]{1,52}$/);
+  });
+});
+
+describe('spec hash', () => {
+  const hashOf = (job: ReturnType<typeof jobOf>) =>
+    job.metadata?.annotations?.[ANNOTATION.specHash];
+
+  test('the same recipe → the same', () => {
+    expect(hashOf(jobOf())).toBe(hashOf(jobOf()));
+  });
+
+  test.each([
+    ['image', { image: 'x' }],
+    ['memory', { memory_mib: 65 }],
+    ['node selector', { node_selector: { a: 'b' } }],
+  ])('another %s → another', (_what, config) => {
+    expect(hashOf(jobOf(config))).not.toBe(hashOf(jobOf()));
+  });
+
+  test('another network → another', () => {
+    expect(hashOf(jobOf({}, { network: 'unrestricted' }))).not.toBe(hashOf(jobOf()));
+  });
+});
+
+test('the Role of a hands worker is this and nothing more', () => {
+  const file = new URL('../../k8s/manifests/hands-worker-role.yaml', import.meta.url);
+  const role = parseAllDocuments(readFileSync(file, 'utf8'))
+    .map((document) => document.toJS() as { kind: string; rules?: unknown })
+    .find(({ kind }) => kind === 'Role');
+  expect(role?.rules).toEqual([
+    {
+      apiGroups: ['batch'],
+      resources: ['jobs'],
+      verbs: ['create', 'get', 'list', 'watch', 'delete', 'patch'],
+    },
+    { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] },
+    { apiGroups: [''], resources: ['pods/exec'], verbs: ['get', 'create'] },
+    { apiGroups: [''], resources: ['events'], verbs: ['list'] },
+  ]);
+});
+
+test('the sandbox has the toolset of the workers', () => {
+  const versionIn = (file: string): unknown => {
+    const { dependencies } = parse(
+      readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8'),
+    ) as { dependencies: Record<string, string> };
+    return dependencies['@anthropic-ai/sdk'];
+  };
+  expect(versionIn('k8s/sandbox/package.json')).toBe(versionIn('package.json'));
+});
