@@ -36,7 +36,7 @@ export function addToAnswer(answer: Answer, event: JsonObject): void {
       startMessage(answer, objectAt(event, 'message'));
       break;
     case 'content_block_start':
-      answer.blocks[indexOf(event)] = openBlock(objectAt(event, 'content_block'));
+      startBlock(answer, event);
       break;
     case 'content_block_delta':
       addDelta(blockAt(answer, event), objectAt(event, 'delta'));
@@ -61,6 +61,14 @@ function startMessage(answer: Answer, started: JsonObject): void {
   answer.stopReason = stopReasonOf(message['stop_reason']);
   const blocks = Array.isArray(content) ? content.filter(isObject) : [];
   answer.blocks = blocks.map((block) => ({ ...openBlock(block), isComplete: true }));
+}
+
+function startBlock(answer: Answer, event: JsonObject): void {
+  const index = indexOf(event);
+  if (index > answer.blocks.length) {
+    throw new TypeError(`the stream opens content block ${index} after ${answer.blocks.length}`);
+  }
+  answer.blocks[index] = openBlock(objectAt(event, 'content_block'));
 }
 
 function openBlock(block: JsonObject): AnswerBlock {

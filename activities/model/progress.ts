@@ -40,7 +40,8 @@ function spokenText(
     return { type: event.type, text: event.content.map(({ text }) => text).join('') };
   }
   if (event.type === 'agent.thinking' && event.block.type === 'thinking') {
-    return { type: event.type, text: event.block.thinking };
+    // Some servers open the block without its text, which comes with the deltas.
+    return { type: event.type, text: event.block.thinking ?? '' };
   }
   return undefined;
 }
