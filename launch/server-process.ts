@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { SEARCH_ATTRIBUTES } from '../protocol/search-attributes.ts';
 import { DYNAMIC_CONFIG } from './dynamic-config.ts';
 import { openLog } from './open-log.ts';
+import { SQLITE_PRAGMAS } from './sqlite-pragmas.ts';
 import type { StateFolder } from './state-folder.ts';
 
 export interface ServerPorts {
@@ -56,6 +57,7 @@ function serverArguments(state: StateFolder, { port, uiPort }: ServerPorts): str
     ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port)],
     ...['--ui-port', String(uiPort), '--ui-disable-news-fetch'],
     ...['--db-filename', state.database, '--log-level', 'warn'],
+    ...SQLITE_PRAGMAS.flatMap((pragma) => ['--sqlite-pragma', pragma]),
     ...Object.values(SEARCH_ATTRIBUTES).flatMap(({ name }) => [
       '--search-attribute',
       `${name}=Keyword`,

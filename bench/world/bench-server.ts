@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { DYNAMIC_CONFIG } from '../../launch/dynamic-config.ts';
 import { freePort } from '../../launch/free-port.ts';
 import { probeServer } from '../../launch/probe-server.ts';
+import { SQLITE_PRAGMAS } from '../../launch/sqlite-pragmas.ts';
 import { findTemporalBinary } from '../../launch/temporal-binary.ts';
 import { SEARCH_ATTRIBUTES } from '../../protocol/search-attributes.ts';
 import { startTied } from './tied-process.ts';
@@ -32,6 +33,7 @@ export async function startBenchServer(options: BenchServerOptions): Promise<Ben
     arguments: [
       ...['server', 'start-dev', '--headless', '--ip', '127.0.0.1', '--port', String(port)],
       ...['--db-filename', join(options.folder, 'temporal.db'), '--log-level', 'warn'],
+      ...SQLITE_PRAGMAS.flatMap((pragma) => ['--sqlite-pragma', pragma]),
       ...Object.values(SEARCH_ATTRIBUTES).flatMap(({ name }) => [
         '--search-attribute',
         `${name}=Keyword`,
