@@ -1,4 +1,4 @@
-import { isObject, type JsonObject } from './json.ts';
+import { isObject, type JsonObject } from '../protocol/json-object.ts';
 
 interface Message {
   readonly role: string;

@@ -1,5 +1,6 @@
+import { isObject, type JsonObject } from '../protocol/json-object.ts';
 import { checkMessages } from './check-messages.ts';
-import { countCacheMarks, isObject, type JsonObject } from './json.ts';
+import { countCacheMarks } from './count-cache-marks.ts';
 
 export interface ApiError {
   readonly status: number;

@@ -1,5 +1,5 @@
+import { isObject, type JsonObject } from '../../protocol/json-object.ts';
 import type { ContentBlock, ModelStopReason } from '../../protocol/session-event.ts';
-import { isObject, type JsonObject } from './json-object.ts';
 
 /** One content block as far as the stream has brought it. */
 export interface AnswerBlock {

@@ -1,3 +1,4 @@
+import { isObject, type JsonObject } from '../../protocol/json-object.ts';
 import type {
   AgentCustomToolUse,
   AgentToolUse,
@@ -6,7 +7,6 @@ import type {
   RecordedEvent,
   SessionEvent,
 } from '../../protocol/session-event.ts';
-import { isObject, type JsonObject } from './json-object.ts';
 
 type ToolUseBlock = Extract<ContentBlock, { type: 'tool_use' }>;
 type ToolUseEvent = Extract<

@@ -1,7 +1,7 @@
 import { APIConnectionError, APIError } from '@anthropic-ai/sdk';
 import { ApplicationFailure } from '@temporalio/common';
 import { FAILURE, type FailureType } from '../../protocol/failure.ts';
-import { isObject } from './json-object.ts';
+import { isObject } from '../../protocol/json-object.ts';
 import { retryDelayMs } from './retry-delay.ts';
 
 /** HTTP statuses of the API's error types: an `error` event in mid-stream has no status of its own. */

@@ -1,10 +1,10 @@
 import type Anthropic from '@anthropic-ai/sdk';
 import { APIError } from '@anthropic-ai/sdk';
 import { Stream } from '@anthropic-ai/sdk/core/streaming';
+import { isObject, type JsonObject } from '../../protocol/json-object.ts';
 import { type Answer, addToAnswer, emptyAnswer } from './answer.ts';
-import { isObject, type JsonObject } from './json-object.ts';
+import type { MessagesRequest } from './context/messages-request.ts';
 import { BrokenStreamError, StalledStreamError } from './model-failure.ts';
-import type { MessagesRequest } from './request.ts';
 import { createWatchdog } from './watchdog.ts';
 
 /** After `message_stop` the line is only kept to be used again; it is not waited for. */

@@ -1,6 +1,6 @@
 import type { Assumption } from '../../protocol/agent.ts';
+import { isObject, type JsonObject } from '../../protocol/json-object.ts';
 import type { ModelRequestEnd, ModelUsage, RefusalDetails } from '../../protocol/session-event.ts';
-import { isObject, type JsonObject } from './json-object.ts';
 import type { ReadAnswer } from './read-answer.ts';
 
 export interface RequestFacts {

@@ -1,22 +1,11 @@
-import type Anthropic from '@anthropic-ai/sdk';
 import type { AgentDefinition, Assumption } from '../../protocol/agent.ts';
 import type { SessionEvent } from '../../protocol/session-event.ts';
 import { applyAssumptions } from './context/assumptions.ts';
 import { withCacheBreakpoints } from './context/cache-breakpoints.ts';
-import { type Message, toMessages } from './context/messages.ts';
+import { toMessages } from './context/messages.ts';
+import type { MessagesRequest } from './context/messages-request.ts';
 import { toSteps } from './context/session-step.ts';
 import { toTools } from './context/tools.ts';
-
-/** Body of a model request, with the betas it needs. */
-export interface MessagesRequest
-  extends Pick<
-    Anthropic.Beta.MessageCreateParamsStreaming,
-    'model' | 'max_tokens' | 'thinking' | 'output_config' | 'speed' | 'betas'
-  > {
-  readonly system?: Anthropic.Beta.BetaTextBlockParam[];
-  readonly tools?: Anthropic.Beta.BetaToolUnion[];
-  readonly messages: Message[];
-}
 
 export interface BuiltRequest {
   readonly request: MessagesRequest;

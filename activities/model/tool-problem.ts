@@ -19,7 +19,7 @@ export function toolProblem(
 }
 
 /** Names of the tools that the model may call, in the order of the request. */
-export function toolNames(agent: AgentDefinition): string[] {
+function toolNames(agent: AgentDefinition): string[] {
   const custom = agent.tools.flatMap((tool) => (tool.type === 'custom' ? [tool.name] : []));
   return [...HAND_TOOLS, ...SERVER_TOOLS, ...custom].filter(
     (name) => grantFor(agent, name) !== undefined,

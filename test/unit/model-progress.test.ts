@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { addToAnswer, emptyAnswer } from '../../activities/model/answer.ts';
-import type { JsonObject } from '../../activities/model/json-object.ts';
 import { toProgress } from '../../activities/model/progress.ts';
 import { AgentDefinition } from '../../protocol/agent.ts';
+import type { JsonObject } from '../../protocol/json-object.ts';
 
 const AGENT = AgentDefinition.parse({});
 

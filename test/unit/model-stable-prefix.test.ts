@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { buildRequest, type MessagesRequest } from '../../activities/model/request.ts';
+import type { MessagesRequest } from '../../activities/model/context/messages-request.ts';
+import { buildRequest } from '../../activities/model/request.ts';
 import { AgentDefinition } from '../../protocol/agent.ts';
 import { checkRequest } from '../../rehearsal/check-request.ts';
 import type { WrittenLog } from '../support/model-step.ts';

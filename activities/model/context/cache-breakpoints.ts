@@ -1,5 +1,5 @@
-import type { MessagesRequest } from '../request.ts';
 import type { Message } from './messages.ts';
+import type { MessagesRequest } from './messages-request.ts';
 
 /**
  * Marks what the next requests can read from the prompt cache: tools and system; the last user

@@ -1,8 +1,4 @@
-export type JsonObject = Record<string, unknown>;
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
+import { isObject } from '../protocol/json-object.ts';
 
 /** Anything with a `cache_control`, however deep; inputs of tools are the model's own words. */
 export function countCacheMarks(value: unknown): number {
