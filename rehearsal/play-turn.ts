@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { assertNever } from '../protocol/assert-never.ts';
 import { composeMessage } from './compose-message.ts';
 import type { BrokenEnd, MessageTurn, Pace, RehearsalRequest, Turn } from './player.ts';
 import { toStreamEvents } from './stream-events.ts';
@@ -25,6 +26,8 @@ export async function playTurn(
       return stream(toFrames(turn.text), response, turn.pace, turn.ends);
     case 'message':
       return playMessage(turn, request, response);
+    default:
+      return assertNever(turn);
   }
 }
 
@@ -108,5 +111,8 @@ function breakOff(response: ServerResponse, ends: BrokenEnd): void {
       return;
     case 'error':
       response.end(frame('error', { type: 'error', error: ends.error }).text);
+      return;
+    default:
+      assertNever(ends);
   }
 }

@@ -1,4 +1,5 @@
 import type Anthropic from '@anthropic-ai/sdk';
+import { assertNever } from '../../../protocol/assert-never.ts';
 import type { ContentBlock } from '../../../protocol/session-event.ts';
 import { isBlank, sendableBlocks } from './sendable-blocks.ts';
 import type { Seen, SessionStep, ToolResult } from './session-step.ts';
@@ -45,6 +46,8 @@ function seenBlocks(seen: Seen): BlockParam[] {
       return [{ type: 'text', text: seen.text }];
     case 'interrupt':
       return [];
+    default:
+      return assertNever(seen);
   }
 }
 

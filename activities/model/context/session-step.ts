@@ -1,3 +1,4 @@
+import { assertNever } from '../../../protocol/assert-never.ts';
 import type {
   ContentBlock,
   EventOfType,
@@ -111,5 +112,7 @@ function toolUseIdOf(result: ToolResult): string {
       return result.mcp_tool_use_id;
     case 'user.custom_tool_result':
       return result.custom_tool_use_id;
+    default:
+      return assertNever(result);
   }
 }
