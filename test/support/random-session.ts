@@ -1,5 +1,6 @@
 import type { ModelRequestEnd, RecordedEvent } from '../../protocol/session-event.ts';
 import { type WrittenLog, writeLog } from './model-step.ts';
+import { requestEnd } from './request-end.ts';
 
 /** Numbers in [0, 1) that depend on the seed alone (mulberry32). */
 export function randomFrom(seed: number): () => number {
@@ -55,7 +56,7 @@ class RandomSession {
     }
     const stopReason = this.#pick(STOP_REASONS);
     const { events, calls } = this.#answer(stopReason);
-    this.log.add(...events, endOf(stopReason));
+    this.log.add(...events, requestEnd(stopReason));
     if (stopReason !== 'refusal') this.#results(calls);
     const isOver = stopReason === 'refusal' || stopReason === 'interrupted';
     const goesOn = calls.length > 0 || stopReason === 'pause_turn' || stopReason === 'max_tokens';
@@ -166,23 +167,5 @@ function serverResult(id: string): RecordedEvent {
     type: 'agent.tool_result',
     tool_use_id: id,
     block: { type: 'web_search_tool_result', tool_use_id: id, content: [] },
-  };
-}
-
-function endOf(stopReason: ModelRequestEnd['stop_reason']): ModelRequestEnd {
-  return {
-    type: 'span.model_request_end',
-    model_request_start_id: 'start',
-    is_error: false,
-    model_usage: {
-      input_tokens: 1,
-      output_tokens: 1,
-      cache_creation_input_tokens: 0,
-      cache_read_input_tokens: 0,
-    },
-    model: 'm',
-    stop_reason: stopReason,
-    request_id: null,
-    assumptions: [],
   };
 }

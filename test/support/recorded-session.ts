@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { ContentBlock, ModelStopReason, RecordedEvent } from '../../protocol/session-event.ts';
 import { type WrittenLog, writeLog } from './model-step.ts';
+import { requestEnd } from './request-end.ts';
 
 type Json = Record<string, unknown>;
 interface Turn {
@@ -29,7 +30,7 @@ function addAnswer(log: WrittenLog, turn: Turn, onRequest: (log: WrittenLog) => 
   onRequest(log);
   log.add({ type: 'span.model_request_start' });
   if (turn.stopReason === 'interrupted') log.add({ type: 'user.interrupt' });
-  log.add(...turn.content.flatMap(toEvents), endOf(turn.stopReason));
+  log.add(...turn.content.flatMap(toEvents), requestEnd(turn.stopReason));
 }
 
 function addUser(log: WrittenLog, turn: Turn): void {
@@ -105,22 +106,4 @@ function toEvents(block: Json): RecordedEvent[] {
 function textOf(content: unknown): string {
   if (typeof content === 'string') return content;
   return (content as Json[]).map((block) => String(block['text'] ?? '')).join('\n');
-}
-
-function endOf(stop_reason: ModelStopReason): RecordedEvent {
-  return {
-    type: 'span.model_request_end',
-    model_request_start_id: 'start',
-    is_error: false,
-    model_usage: {
-      input_tokens: 1,
-      output_tokens: 1,
-      cache_creation_input_tokens: 0,
-      cache_read_input_tokens: 0,
-    },
-    model: 'm',
-    stop_reason,
-    request_id: null,
-    assumptions: [],
-  };
 }

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { buildRequest } from '../../activities/model/request.ts';
 import { AgentDefinition, type AgentInput } from '../../protocol/agent.ts';
-import type { ModelRequestEnd, RecordedEvent } from '../../protocol/session-event.ts';
+import type { RecordedEvent } from '../../protocol/session-event.ts';
 import { checkRequest } from '../../rehearsal/check-request.ts';
 import { type WrittenLog, writeLog } from '../support/model-step.ts';
+import { requestEnd } from '../support/request-end.ts';
 
 const HEADERS = { 'x-api-key': 'k', 'anthropic-version': '2023-06-01' };
 
@@ -68,21 +69,6 @@ const serverResult = (id: string): RecordedEvent => ({
   tool_use_id: id,
   block: { type: 'web_search_tool_result', tool_use_id: id, content: [] },
 });
-const end = (stop_reason: ModelRequestEnd['stop_reason']): ModelRequestEnd => ({
-  type: 'span.model_request_end',
-  model_request_start_id: 's',
-  is_error: false,
-  model_usage: {
-    input_tokens: 1,
-    output_tokens: 1,
-    cache_creation_input_tokens: 0,
-    cache_read_input_tokens: 0,
-  },
-  model: 'm',
-  stop_reason,
-  request_id: null,
-  assumptions: [],
-});
 
 const INTERRUPTED =
   '[The user interrupted you here. What was running was stopped; do not take it up again unless asked to.]';
@@ -98,14 +84,14 @@ const cases: [string, WrittenLog, string[]][] = [
   ],
   [
     'a message sent while the model spoke comes after its answer',
-    writeLog().user('hi').add(start, message('wait'), says('hello'), end('end_turn')),
+    writeLog().user('hi').add(start, message('wait'), says('hello'), requestEnd('end_turn')),
     ['user: hi', 'assistant: hello', 'user: wait'],
   ],
   [
     'a message sent while the model spoke comes after the results of its tools',
     writeLog()
       .user('hi')
-      .add(start, message('wait'), says('look'), call('t1'), end('tool_use'))
+      .add(start, message('wait'), says('look'), call('t1'), requestEnd('tool_use'))
       .result('t1', 'files'),
     ['user: hi', 'assistant: look | call t1', 'user: t1=files | wait'],
   ],
@@ -113,7 +99,7 @@ const cases: [string, WrittenLog, string[]][] = [
     'a message sent while a tool ran comes after its result',
     writeLog()
       .user('hi')
-      .step([call('t1'), end('tool_use')])
+      .step([call('t1'), requestEnd('tool_use')])
       .user('wait')
       .result('t1', 'files'),
     ['user: hi', 'assistant: call t1', 'user: t1=files | wait'],
@@ -122,7 +108,7 @@ const cases: [string, WrittenLog, string[]][] = [
     'parallel results are one message, in the order of the calls',
     writeLog()
       .user('hi')
-      .step([call('t1'), call('t2'), call('t3'), end('tool_use')])
+      .step([call('t1'), call('t2'), call('t3'), requestEnd('tool_use')])
       .result('t3', 'c')
       .result('t1', 'a')
       .result('t2', 'b'),
@@ -132,7 +118,7 @@ const cases: [string, WrittenLog, string[]][] = [
     'the first result of a call wins',
     writeLog()
       .user('hi')
-      .step([call('t1'), end('tool_use')])
+      .step([call('t1'), requestEnd('tool_use')])
       .result('t1', 'first')
       .result('t1', 'second')
       .add({ type: 'user.custom_tool_result', custom_tool_use_id: 't1' }),
@@ -144,7 +130,7 @@ const cases: [string, WrittenLog, string[]][] = [
       .user('hi')
       .step([
         { type: 'agent.custom_tool_use', id: 't1', name: 'lookup', input: {} },
-        end('tool_use'),
+        requestEnd('tool_use'),
       ])
       .add({
         type: 'user.custom_tool_result',
@@ -158,7 +144,7 @@ const cases: [string, WrittenLog, string[]][] = [
     'a call without a result gets one',
     writeLog()
       .user('hi')
-      .step([call('t1'), end('tool_use')])
+      .step([call('t1'), requestEnd('tool_use')])
       .user('and?'),
     ['user: hi', 'assistant: call t1', 'user: t1=!no result was recorded | and?'],
   ],
@@ -166,7 +152,7 @@ const cases: [string, WrittenLog, string[]][] = [
     'an empty result is sent without content',
     writeLog()
       .user('hi')
-      .step([call('t1'), end('tool_use')])
+      .step([call('t1'), requestEnd('tool_use')])
       .result('t1', ''),
     ['user: hi', 'assistant: call t1', 'user: t1='],
   ],
@@ -180,10 +166,10 @@ const cases: [string, WrittenLog, string[]][] = [
           content: [],
           block: { type: 'tool_use', id: 't1', name: 'bash', input: {} },
         },
-        end('refusal'),
+        requestEnd('refusal'),
       ])
       .user('good')
-      .step([call('t1'), end('tool_use')])
+      .step([call('t1'), requestEnd('tool_use')])
       .result('t1', 'a'),
     ['user: bad | good', 'assistant: call t1', 'user: t1=a'],
   ],
@@ -191,7 +177,7 @@ const cases: [string, WrittenLog, string[]][] = [
     'a refused answer is not sent back',
     writeLog()
       .user('bad')
-      .step([says('I ca'), end('refusal')])
+      .step([says('I ca'), requestEnd('refusal')])
       .user('good'),
     ['user: bad | good'],
   ],
@@ -204,7 +190,7 @@ const cases: [string, WrittenLog, string[]][] = [
     'blank text is not sent back',
     writeLog()
       .user('hi')
-      .step([says('\n\n'), says('hello'), says(''), end('end_turn')])
+      .step([says('\n\n'), says('hello'), says(''), requestEnd('end_turn')])
       .user(' \n'),
     ['user: hi', 'assistant: hello', 'user: (blank)'],
   ],
@@ -212,9 +198,9 @@ const cases: [string, WrittenLog, string[]][] = [
     'thinking is sent back, but not without its signature',
     writeLog()
       .user('hi')
-      .step([thinks('yes', 'sig'), says('a'), end('end_turn')])
+      .step([thinks('yes', 'sig'), says('a'), requestEnd('end_turn')])
       .user('go')
-      .step([thinks('no', ''), says('b'), end('interrupted')])
+      .step([thinks('no', ''), says('b'), requestEnd('interrupted')])
       .user('on'),
     ['user: hi', 'assistant: (yes) | a', 'user: go', 'assistant: b', 'user: on'],
   ],
@@ -222,7 +208,7 @@ const cases: [string, WrittenLog, string[]][] = [
     'an answer that ends in thinking ends before it',
     writeLog()
       .user('hi')
-      .step([says('a'), thinks('b', 's'), end('interrupted')])
+      .step([says('a'), thinks('b', 's'), requestEnd('interrupted')])
       .user('go'),
     ['user: hi', 'assistant: a', 'user: go'],
   ],
@@ -231,7 +217,7 @@ const cases: [string, WrittenLog, string[]][] = [
     writeLog()
       .user('hi')
       .add(running)
-      .add(start, interrupt, says('I wi'), call('t1'), end('interrupted'))
+      .add(start, interrupt, says('I wi'), call('t1'), requestEnd('interrupted'))
       .result('t1', 'interrupted')
       .add(idle)
       .user('what now?'),
@@ -242,7 +228,7 @@ const cases: [string, WrittenLog, string[]][] = [
     writeLog()
       .add(running)
       .user('hi')
-      .step([says('a'), end('end_turn')])
+      .step([says('a'), requestEnd('end_turn')])
       .add(idle, interrupt)
       .user('b'),
     ['user: hi', 'assistant: a', 'user: b'],
@@ -252,7 +238,7 @@ const cases: [string, WrittenLog, string[]][] = [
     writeLog()
       .add(running)
       .user('hi')
-      .add(start, interrupt, interrupt, end('interrupted'), idle)
+      .add(start, interrupt, interrupt, requestEnd('interrupted'), idle)
       .user('b'),
     [`user: hi | ${INTERRUPTED} | b`],
   ],
@@ -260,14 +246,14 @@ const cases: [string, WrittenLog, string[]][] = [
     'an answer cut at the output limit is continued',
     writeLog()
       .user('hi')
-      .step([says('one two'), end('max_tokens')]),
+      .step([says('one two'), requestEnd('max_tokens')]),
     ['user: hi', 'assistant: one two', `user: ${CUT}`],
   ],
   [
     'but not when its tools have results to go on with',
     writeLog()
       .user('hi')
-      .step([call('t1'), end('max_tokens')])
+      .step([call('t1'), requestEnd('max_tokens')])
       .result('t1', 'a'),
     ['user: hi', 'assistant: call t1', 'user: t1=a'],
   ],
@@ -275,7 +261,7 @@ const cases: [string, WrittenLog, string[]][] = [
     'nor when the user has spoken',
     writeLog()
       .user('hi')
-      .step([says('one'), end('max_tokens')])
+      .step([says('one'), requestEnd('max_tokens')])
       .user('stop'),
     ['user: hi', 'assistant: one', 'user: stop'],
   ],
@@ -283,8 +269,8 @@ const cases: [string, WrittenLog, string[]][] = [
     'a paused answer is sent back as it is, and goes on as one',
     writeLog()
       .user('hi')
-      .step([serverCall('s1'), serverResult('s1'), serverCall('s2'), end('pause_turn')])
-      .step([serverResult('s2'), says('done'), end('end_turn')])
+      .step([serverCall('s1'), serverResult('s1'), serverCall('s2'), requestEnd('pause_turn')])
+      .step([serverResult('s2'), says('done'), requestEnd('end_turn')])
       .user('b'),
     [
       'user: hi',
@@ -296,7 +282,7 @@ const cases: [string, WrittenLog, string[]][] = [
     'a server tool that was cut off by an interrupt is left out',
     writeLog()
       .user('hi')
-      .step([serverCall('s1'), serverResult('s1'), serverCall('s2'), end('interrupted')])
+      .step([serverCall('s1'), serverResult('s1'), serverCall('s2'), requestEnd('interrupted')])
       .user('b'),
     ['user: hi', 'assistant: server_tool_use s1 | web_search_tool_result s1', 'user: b'],
   ],
@@ -310,7 +296,7 @@ describe('what the model sees', () => {
   test('a request that goes on from a pause ends with the paused answer', () => {
     const log = writeLog()
       .user('hi')
-      .step([serverCall('s1'), end('pause_turn')]);
+      .step([serverCall('s1'), requestEnd('pause_turn')]);
     expect(view(log)).toEqual(['user: hi', 'assistant: server_tool_use s1']);
   });
 });
@@ -319,11 +305,11 @@ describe('named assumptions', () => {
   const interrupted = writeLog()
     .add(running)
     .user('hi')
-    .add(start, interrupt, end('interrupted'))
+    .add(start, interrupt, requestEnd('interrupted'))
     .user('b');
   const cut = writeLog()
     .user('hi')
-    .step([says('one'), end('max_tokens')]);
+    .step([says('one'), requestEnd('max_tokens')]);
   const names = (log: WrittenLog, agent: AgentInput = {}) =>
     buildRequest(AgentDefinition.parse(agent), log.events).assumptions;
 
@@ -391,9 +377,9 @@ describe('tools and marks of the request', () => {
   test('marks instructions and the last two user contents for the cache', () => {
     const log = writeLog()
       .user('a')
-      .step([says('b'), end('end_turn')])
+      .step([says('b'), requestEnd('end_turn')])
       .user('c')
-      .step([says('d'), end('end_turn')]);
+      .step([says('d'), requestEnd('end_turn')]);
     const { request } = buildRequest(agent, log.user('e').user('f').events);
     expect(request.system).toEqual([
       { type: 'text', text: 'Be brief.', cache_control: { type: 'ephemeral' } },
