@@ -44,7 +44,10 @@ function lastEnd(state: SessionState): StopReason {
   return last === null || last.type === 'requires_action' ? END_TURN : last;
 }
 
-/** Runs `work`, cancelled by a user interrupt. Cancelled work still ends by itself. */
+/**
+ * Runs `work`, cancelled by a user interrupt or with the session. Cancelled work still ends by
+ * itself, and is waited for: what the model said, and the results of its calls, enter the log.
+ */
 async function interruptible<T>(state: SessionState, work: () => Promise<T>): Promise<T> {
   const scope = new CancellationScope();
   let isDone = false;
@@ -52,7 +55,11 @@ async function interruptible<T>(state: SessionState, work: () => Promise<T>): Pr
     isDone = true;
   });
   result.catch(() => {}); // handled below; without this a failure before that is unhandled
-  await condition(() => isDone || state.hasInterrupt());
-  if (!isDone) scope.cancel();
+  try {
+    await condition(() => isDone || state.hasInterrupt());
+  } finally {
+    if (!isDone) scope.cancel();
+    await result.catch(() => {});
+  }
   return result;
 }

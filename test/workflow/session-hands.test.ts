@@ -1,3 +1,4 @@
+import { Context, heartbeat } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { HandInstance } from '../../protocol/hand.ts';
@@ -142,5 +143,38 @@ describe('hands of a session', () => {
     const events = await harness.log.read(handle.workflowId);
     expect(events.at(-1)?.type).toBe('session.status_terminated');
     expect((await harness.log.session(handle.workflowId)).status).toBe('terminated');
+  });
+
+  test('cancel in mid-call → its result is waited for, then the hand is released', async () => {
+    const order: string[] = [];
+    harness = await startHarness({
+      player: scripted([says([calls('bash', { command: 'a' }, 'toolu_a')])]),
+      hands: okHands({
+        execute: async ({ call }) => {
+          order.push('started');
+          const beat = setInterval(() => heartbeat(), 200);
+          await Context.current().cancelled.catch(() => order.push('stopped'));
+          clearInterval(beat);
+          const content = [{ type: 'text', text: 'half of it' }] as const;
+          return {
+            events: [{ type: 'agent.tool_result', tool_use_id: call.id, content: [...content] }],
+          };
+        },
+        release: async () => {
+          order.push('released');
+        },
+      }),
+    });
+    const handle = await harness.start({ initial_events: ['go'] });
+    await waitFor('the call', () => order.length === 1);
+    await handle.cancel();
+    await expect(handle.result()).rejects.toThrow();
+    expect(order).toEqual(['started', 'stopped', 'released']);
+    const events = await harness.log.read(handle.workflowId);
+    expect(events.slice(-2).map(({ type }) => type)).toEqual([
+      'agent.tool_result',
+      'session.status_terminated',
+    ]);
+    expect(JSON.stringify(events.at(-2))).toContain('half of it');
   });
 });
