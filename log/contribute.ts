@@ -1,9 +1,8 @@
 import { MAIN_HAND } from '../protocol/hand.ts';
 import { historyEventId } from '../protocol/ids.ts';
+import { addUsage } from '../protocol/model-usage.ts';
 import type { OpenCall } from '../protocol/session.ts';
 import type {
-  ModelRequestEnd,
-  ModelUsage,
   SessionErrorObject,
   SessionEvent,
   SessionEventBody,
@@ -77,7 +76,8 @@ function note(draft: RunDraft, event: SessionEvent): void {
       answer(draft, 'result', event.custom_tool_use_id);
       return;
     case 'span.model_request_end':
-      noteRequest(draft, event);
+      draft.usage = addUsage(draft.usage, event.model_usage);
+      draft.refusal = event.stop_details ?? null;
       return;
     case 'session.updated':
       if (event.title !== undefined) draft.title = event.title;
@@ -112,18 +112,4 @@ function answer(draft: RunDraft, kind: Waiting, callId: string): void {
 
 function answerKey(kind: Waiting, callId: string): string {
   return `${kind} ${callId}`;
-}
-
-/** Another harness may leave out what it does not count. */
-function noteRequest(draft: RunDraft, event: ModelRequestEnd): void {
-  const { usage } = draft;
-  const used: Partial<ModelUsage> = event.model_usage ?? {};
-  draft.usage = {
-    input_tokens: usage.input_tokens + (used.input_tokens ?? 0),
-    output_tokens: usage.output_tokens + (used.output_tokens ?? 0),
-    cache_creation_input_tokens:
-      usage.cache_creation_input_tokens + (used.cache_creation_input_tokens ?? 0),
-    cache_read_input_tokens: usage.cache_read_input_tokens + (used.cache_read_input_tokens ?? 0),
-  };
-  draft.refusal = event.stop_details ?? null;
 }

@@ -1,6 +1,7 @@
 import type { ResolvedAgent } from '../protocol/agent.ts';
 import type { ResolvedEnvironment } from '../protocol/environment.ts';
 import type { HandInstance } from '../protocol/hand.ts';
+import { NO_USAGE } from '../protocol/model-usage.ts';
 import type { OpenCall } from '../protocol/session.ts';
 import type {
   ModelUsage,
@@ -68,13 +69,6 @@ export interface RunState {
   readonly created_at: string | null;
   readonly end: RunEnd | null;
 }
-
-const NO_USAGE: ModelUsage = {
-  input_tokens: 0,
-  output_tokens: 0,
-  cache_creation_input_tokens: 0,
-  cache_read_input_tokens: 0,
-};
 
 /** The state before a run's first history event. */
 export function startRun(runIndex: number, queued: readonly SessionEvent[] = []): RunState {

@@ -1,5 +1,6 @@
 import { ActivityFailure, isCancellation } from '@temporalio/workflow';
 import { MAIN_HAND } from '../protocol/hand.ts';
+import { addUsage } from '../protocol/model-usage.ts';
 import type { OpenCall } from '../protocol/session.ts';
 import type { ModelRequestEnd, RecordedEvent, StopReason } from '../protocol/session-event.ts';
 import { respond } from './activities.ts';
@@ -22,7 +23,7 @@ export async function runModelStep(state: SessionState): Promise<StepEnd> {
   for (const call of openCalls(events)) state.calls.set(call.id, call);
   const end = events.find((event) => event.type === 'span.model_request_end');
   if (end === undefined) return { type: 'end_turn' };
-  state.addUsage(end.model_usage);
+  state.usage = addUsage(state.usage, end.model_usage);
   const wasCut = end.stop_reason === 'max_tokens';
   if (hasToolUse(events) && (state.calls.size > 0 || !wasCut)) {
     state.cutAnswers = 0;

@@ -1,6 +1,7 @@
 import { setCurrentDetails, workflowInfo } from '@temporalio/workflow';
 import type { ResolvedAgent } from '../protocol/agent.ts';
 import type { ResolvedEnvironment } from '../protocol/environment.ts';
+import { NO_USAGE } from '../protocol/model-usage.ts';
 import type {
   Continued,
   HandState,
@@ -19,13 +20,6 @@ import type { UserEvent } from '../protocol/user-event.ts';
 import { Details } from './details.ts';
 
 const MAX_RECENT_UPDATES = 1_000;
-
-const NO_USAGE: ModelUsage = {
-  input_tokens: 0,
-  output_tokens: 0,
-  cache_creation_input_tokens: 0,
-  cache_read_input_tokens: 0,
-};
 
 /** Everything a session knows besides its log. Small: a roll-over carries all of it. */
 export class SessionState {
@@ -102,16 +96,6 @@ export class SessionState {
   hasWork(): boolean {
     if (this.inbox.length > 0 || this.readyCalls().length > 0) return true;
     return this.owesResponse && this.calls.size === 0;
-  }
-
-  addUsage(usage: ModelUsage): void {
-    this.usage = {
-      input_tokens: this.usage.input_tokens + usage.input_tokens,
-      output_tokens: this.usage.output_tokens + usage.output_tokens,
-      cache_creation_input_tokens:
-        this.usage.cache_creation_input_tokens + usage.cache_creation_input_tokens,
-      cache_read_input_tokens: this.usage.cache_read_input_tokens + usage.cache_read_input_tokens,
-    };
   }
 
   noteDetails(events: readonly (UserEvent | RecordedEvent)[]): void {
