@@ -52,8 +52,11 @@ interface Page {
 }
 
 const GRPC_NOT_FOUND = 5;
-/** What one model step adds to a history fits: a few activities and their tasks. */
-const REVERSE_PAGE_EVENTS = 40;
+/**
+ * The server counts transactions, of two or three events each: what a model step and a tool call
+ * add to a history fits. Four times as many take twice as long.
+ */
+const REVERSE_PAGE_TRANSACTIONS = 10;
 
 export function createHistorySource(deps: LogDependencies): HistorySource {
   const { service, namespace, withAbortSignal } = deps;
@@ -114,7 +117,7 @@ export function createHistorySource(deps: LogDependencies): HistorySource {
     async newerThan(run, eventId) {
       const newest: HistoryEvent[] = [];
       const pages = paged((token) => {
-        const request = { ...requestFor(run, token), maximumPageSize: REVERSE_PAGE_EVENTS };
+        const request = { ...requestFor(run, token), maximumPageSize: REVERSE_PAGE_TRANSACTIONS };
         return receive(run, () => service.getWorkflowExecutionHistoryReverse(request));
       });
       for await (const page of pages) {
