@@ -9,14 +9,17 @@ export interface Heartbeat {
   stop(): void;
 }
 
-/** Beats at once and then regularly until stopped: the timeout measures the worker, not the model. */
+/**
+ * Beats regularly until stopped: the timeout measures the worker, not the model. Not at once: the
+ * server takes the start itself for a sign of life, and a beat is a write to its database just when
+ * the step wants to read from it.
+ */
 export function startHeartbeat(beat: () => void): Heartbeat {
-  let lastMs = 0;
+  let lastMs = Date.now();
   const beatNow = () => {
     lastMs = Date.now();
     beat();
   };
-  beatNow();
   const timer = setInterval(beatNow, INTERVAL_MS);
   return {
     onContent: () => {
