@@ -79,7 +79,7 @@ async function execute(provider: HandProvider, input: ExecuteInput): Promise<Exe
   const stopWatching = new AbortController();
   const { interrupt, detach } = watchCancellation(Context.current(), stopWatching.signal);
   let progress: ExecuteProgress = { call_id: input.call.id, tail: '', output_bytes: 0 };
-  heartbeat(progress);
+  // Not at once: the start is a sign of life already, and most calls end before the first beat.
   const timer = setInterval(() => heartbeat(progress), HEARTBEAT_MS);
   try {
     const outcome = await provider.execute(input, {
