@@ -6,6 +6,12 @@ import {
 } from '@temporalio/client';
 import { ServerUnreachableError } from './errors/server-unreachable-error.ts';
 
+/**
+ * One page of a history can be larger than the 4 MB that gRPC takes by default, and the SDK's own
+ * setting has no effect: its name lacks the prefix.
+ */
+const CHANNEL_ARGS = { 'grpc.max_receive_message_length': 128 * 1024 * 1024 };
+
 /** About six seconds of retries: enough for a server that is started again, short for a person. */
 const MAX_ATTEMPTS = 7;
 
@@ -33,6 +39,7 @@ export async function openConnection(
   const connection = await Connection.connect({
     ...options,
     address,
+    channelArgs: { ...CHANNEL_ARGS, ...options.channelArgs },
     interceptors: [interceptor],
   }).catch((error: unknown) => {
     throw new ServerUnreachableError(address, { cause: error });

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import Anthropic from '@anthropic-ai/sdk';
-import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
+import { Client, type WorkflowHandle } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, type Worker } from '@temporalio/worker';
 import { inject } from 'vitest';
 import { createModelActivities } from '../../activities/model/activities.ts';
 import { createRegistryActivities } from '../../activities/registry/activities.ts';
+import { openConnection } from '../../client/open-connection.ts';
 import { createLogReader, type LogReader } from '../../log/log-reader.ts';
 import { createStepReader } from '../../log/step-reader.ts';
 import type { AgentInput } from '../../protocol/agent.ts';
@@ -57,7 +58,7 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
     ...(apiKey === undefined ? {} : { apiKey: apiKey.accepted }),
   });
   const native = await NativeConnection.connect({ address });
-  const connection = await Connection.connect({ address });
+  const { connection, close } = await openConnection(address, {});
   const dataConverter = { payloadConverterPath: PAYLOAD_CONVERTER_PATH };
   const client = new Client({ connection, dataConverter });
   const anthropic = new Anthropic({
@@ -95,7 +96,7 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
         args: [{ environment: { task_queue: handsQueue }, ...input }],
       }),
     untilIdle,
-    stop: () => stopAll(workers, running, model, connection, native),
+    stop: () => stopAll(workers, running, model, close, native),
   };
 }
 
@@ -110,13 +111,13 @@ async function stopAll(
   workers: readonly Worker[],
   running: Promise<unknown>,
   model: RehearsalServer,
-  connection: Connection,
+  closeConnection: () => Promise<void>,
   native: NativeConnection,
 ): Promise<void> {
   for (const worker of workers) worker.shutdown();
   await running;
   await model.close();
-  await connection.close();
+  await closeConnection();
   await native.close();
 }
 
