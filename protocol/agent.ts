@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { RegistryId } from './registry-id.ts';
 
 const PermissionPolicy = z.discriminatedUnion(
   'type',
@@ -113,7 +114,7 @@ export const DEFAULT_AGENT: AgentDefinition = AgentDefinition.parse({
 /** A registered agent: a version never changes once it exists. */
 export const AgentReference = z.strictObject({
   type: z.literal('agent'),
-  id: z.string().min(1),
+  id: RegistryId,
   version: z.int().min(1).optional(),
 });
 export type AgentReference = z.infer<typeof AgentReference>;

@@ -27,11 +27,21 @@ const documentBlock = z.strictObject({
   context: z.string().nullish(),
 });
 
+/** Blocks of one content. Every one that is wrong costs time, so they are counted before. */
+const MAX_BLOCKS = 1_000;
+
+function blocks<Block extends z.ZodType>(block: Block) {
+  return z
+    .array(z.unknown())
+    .max(MAX_BLOCKS, `must hold at most ${MAX_BLOCKS} content blocks`)
+    .pipe(z.array(block));
+}
+
 const searchResultBlock = z.strictObject({
   type: z.literal('search_result'),
   source: z.string(),
   title: z.string(),
-  content: z.array(z.strictObject({ type: z.literal('text'), text: z.string() })),
+  content: blocks(z.strictObject({ type: z.literal('text'), text: z.string() })),
   citations: z.strictObject({ enabled: z.boolean() }),
 });
 
@@ -39,7 +49,7 @@ const searchResultBlock = z.strictObject({
 function orText<Block extends z.ZodType>(block: Block) {
   return z.preprocess(
     (value) => (typeof value === 'string' ? [{ type: 'text', text: value }] : value),
-    z.array(block),
+    blocks(block),
   );
 }
 

@@ -1,8 +1,16 @@
 import type { z } from 'zod';
 
-/** `field.path: what is wrong` for every issue, in one line; the root is called `name`. */
+const MAX_ISSUES = 10;
+/** A sender's own words may be in it, and what refuses a message carries it whole. */
+const MAX_CHARACTERS = 2_000;
+
+/**
+ * `field.path: what is wrong` for the first issues, in one line; the root is called `name`. Short,
+ * whatever was sent.
+ */
 export function describeIssues(error: z.ZodError, name: string): string {
-  return error.issues
+  const words = error.issues
+    .slice(0, MAX_ISSUES)
     .map((issue) => {
       const path = issue.path.map((part) =>
         typeof part === 'number' ? `[${part}]` : `.${String(part)}`,
@@ -10,4 +18,6 @@ export function describeIssues(error: z.ZodError, name: string): string {
       return `${name}${path.join('')}: ${issue.message}`;
     })
     .join('; ');
+  const isCut = words.length > MAX_CHARACTERS || error.issues.length > MAX_ISSUES;
+  return isCut ? `${words.slice(0, MAX_CHARACTERS)}…` : words;
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { RegistryId } from './registry-id.ts';
 
 const Networking = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('unrestricted') }),
@@ -38,10 +39,11 @@ export const EnvironmentDefinition = z.strictObject({
   /** The hands worker that serves it: `drover-hands` or `drover-hands-<suffix>`. */
   task_queue: z
     .string()
+    .max(200)
     .regex(/^drover-hands(-[a-zA-Z0-9_.-]+)?$/, 'must be drover-hands or start with drover-hands-')
     .default('drover-hands'),
   /** Seconds without a tool call after which a hand is released, its workspace kept. */
-  idle_release_seconds: z.int().min(1).default(1800),
+  idle_release_seconds: z.int().min(1).max(31_536_000).default(1800),
 });
 export type EnvironmentDefinition = z.infer<typeof EnvironmentDefinition>;
 export type EnvironmentInput = z.input<typeof EnvironmentDefinition>;
@@ -52,7 +54,7 @@ export const DEFAULT_ENVIRONMENT: EnvironmentDefinition = EnvironmentDefinition.
 
 export const EnvironmentReference = z.strictObject({
   type: z.literal('environment'),
-  id: z.string().min(1),
+  id: RegistryId,
   version: z.int().min(1).optional(),
 });
 export type EnvironmentReference = z.infer<typeof EnvironmentReference>;

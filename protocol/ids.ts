@@ -16,3 +16,17 @@ export function userEventId(updateId: string, item: number): string {
 export function historyEventId(runId: string, eventId: number, item: number): string {
   return `sevt_${runId}_${eventId}_${item}`;
 }
+
+const MAX_UPDATE_ID_LENGTH = 256;
+const HISTORY_EVENT = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}_\d+$/i;
+
+/** What is wrong with the id that a sender gave an update, in words, or undefined. */
+export function checkUpdateId(updateId: string): string | undefined {
+  if (updateId.length > MAX_UPDATE_ID_LENGTH) {
+    return `update id: ${updateId.length} characters; at most ${MAX_UPDATE_ID_LENGTH} are allowed`;
+  }
+  if (HISTORY_EVENT.test(updateId)) {
+    return 'update id: must not be a run id and a number, which name events of the session itself';
+  }
+  return undefined;
+}

@@ -15,7 +15,7 @@ export function findOversized(
   events: readonly { readonly type: string }[],
   name = 'events',
 ): Oversized | undefined {
-  const sizes = events.map((event) => new TextEncoder().encode(JSON.stringify(event)).length);
+  const sizes = events.map(jsonBytes);
   for (const [index, event] of events.entries()) {
     const bytes = sizes[index] ?? 0;
     if (bytes > MAX_EVENTS_BYTES) return { what: `${name}[${index}] (${event.type})`, bytes };
@@ -23,6 +23,10 @@ export function findOversized(
   const total = sizes.reduce((sum, bytes) => sum + bytes, 0);
   if (total <= MAX_EVENTS_BYTES) return undefined;
   return { what: `all ${events.length} ${name} together`, bytes: total };
+}
+
+export function jsonBytes(value: unknown): number {
+  return new TextEncoder().encode(JSON.stringify(value)).length;
 }
 
 export function describeOversized({ what, bytes }: Oversized): string {

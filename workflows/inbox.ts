@@ -1,4 +1,5 @@
 import { assertNever } from '../protocol/assert-never.ts';
+import { jsonBytes, MAX_EVENTS_BYTES } from '../protocol/oversized.ts';
 import type { OpenCall } from '../protocol/session.ts';
 import type { AgentToolResult, RecordedEvent } from '../protocol/session-event.ts';
 import type { UserEvent } from '../protocol/user-event.ts';
@@ -28,7 +29,28 @@ export async function recordEvents(
 ): Promise<void> {
   if (events.length === 0) return;
   state.noteDetails(events);
-  await record({ events });
+  for (const batch of toBatches(events)) await record({ events: batch });
+}
+
+/**
+ * What several senders sent may be too much for one payload, for which the server would end the
+ * session. One event alone is not.
+ */
+function toBatches(events: readonly RecordedEvent[]): RecordedEvent[][] {
+  const batches: RecordedEvent[][] = [];
+  let room = 0;
+  for (const event of events) {
+    const bytes = jsonBytes(event);
+    const last = batches.at(-1);
+    if (last !== undefined && bytes <= room) {
+      last.push(event);
+      room -= bytes;
+    } else {
+      batches.push([event]);
+      room = MAX_EVENTS_BYTES - bytes;
+    }
+  }
+  return batches;
 }
 
 export function errorResult(call: OpenCall, text: string): AgentToolResult {

@@ -1,20 +1,25 @@
-import { setCurrentDetails } from '@temporalio/workflow';
+import { ApplicationFailure, setCurrentDetails } from '@temporalio/workflow';
 import { type AgentReference, DEFAULT_AGENT, type ResolvedAgent } from '../protocol/agent.ts';
 import {
   DEFAULT_ENVIRONMENT,
   type EnvironmentReference,
   type ResolvedEnvironment,
 } from '../protocol/environment.ts';
+import { FAILURE } from '../protocol/failure.ts';
 import type { ResolveInput } from '../protocol/model-step.ts';
+import { jsonBytes } from '../protocol/oversized.ts';
 import type { SessionInput } from '../protocol/session.ts';
 import { resolve } from './activities.ts';
 import type { SessionState } from './session-state.ts';
+
+const MAX_DEFINITION_BYTES = 1_000_000;
 
 /**
  * Fixes agent and environment for the whole session. Registered ones are resolved into this
  * session's own history, so that it never changes under its feet.
  *
  * @throws ActivityFailure when the registry has no such entity.
+ * @throws ApplicationFailure when the definitions are too large to be carried on.
  */
 export async function openSession(state: SessionState, input: SessionInput): Promise<void> {
   setCurrentDetails(state.details.text());
@@ -28,6 +33,20 @@ export async function openSession(state: SessionState, input: SessionInput): Pro
   const resolved = agent || environment ? await resolve(wanted) : {};
   state.agent = resolved.agent ?? inlineAgent(input);
   state.environment = resolved.environment ?? inlineEnvironment(input);
+  checkCarried(state, input);
+}
+
+/** A definition goes with every roll-over, beside whatever else is carried then. */
+function checkCarried({ agent, environment }: SessionState, { metadata }: SessionInput): void {
+  const bytes = jsonBytes({ agent, environment, metadata });
+  if (bytes <= MAX_DEFINITION_BYTES) return;
+  throw ApplicationFailure.create({
+    type: FAILURE.sessionInvalidInput,
+    message:
+      `input: agent, environment and metadata are ${bytes} bytes as JSON, over the limit of ` +
+      `${MAX_DEFINITION_BYTES}. Put long instructions into initial_events or a file in the workspace.`,
+    nonRetryable: true,
+  });
 }
 
 type Reference = AgentReference | EnvironmentReference;

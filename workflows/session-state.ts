@@ -2,6 +2,7 @@ import { setCurrentDetails, workflowInfo } from '@temporalio/workflow';
 import type { ResolvedAgent } from '../protocol/agent.ts';
 import type { ResolvedEnvironment } from '../protocol/environment.ts';
 import { NO_USAGE } from '../protocol/model-usage.ts';
+import { jsonBytes } from '../protocol/oversized.ts';
 import type {
   Continued,
   HandState,
@@ -20,6 +21,9 @@ import type { UserEvent } from '../protocol/user-event.ts';
 import { Details } from './details.ts';
 
 const MAX_RECENT_UPDATES = 1_000;
+
+/** Over the server's 2 MB it would end the session. */
+const MAX_CARRIED_BYTES = 1_900_000;
 
 /** Everything a session knows besides its log. Small: a roll-over carries all of it. */
 export class SessionState {
@@ -121,6 +125,17 @@ export class SessionState {
       hands: Object.fromEntries(hands),
       created_at: this.createdAt,
     };
+  }
+
+  /**
+   * A roll-over is wanted, and what it carries fits into one payload. If not, calls with large
+   * inputs are open: it comes after them.
+   */
+  mayRollOver(): boolean {
+    const { agent, environment } = this;
+    if (agent === null || environment === null) return false;
+    if (!this.upgradeRequested && !this.rollOverSuggested) return false;
+    return jsonBytes(this.toContinuedInput(agent, environment)) <= MAX_CARRIED_BYTES;
   }
 
   /** Input of the next run. Only between steps, with an empty inbox. */

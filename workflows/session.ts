@@ -5,11 +5,12 @@ import {
   condition,
   currentUpdateInfo,
   setHandler,
+  workflowInfo,
 } from '@temporalio/workflow';
 import { checkEvents } from '../protocol/check-events.ts';
 import { describeIssues } from '../protocol/describe-issues.ts';
 import { FAILURE } from '../protocol/failure.ts';
-import { userEventId } from '../protocol/ids.ts';
+import { checkUpdateId, userEventId } from '../protocol/ids.ts';
 import { getSession, send, sendSignal, upgrade } from '../protocol/messages.ts';
 import { type SendResult, SessionInput } from '../protocol/session.ts';
 import type { SendInput } from '../protocol/user-event.ts';
@@ -30,6 +31,10 @@ export async function session(input: unknown): Promise<void> {
   if (!parsed.success) {
     throw invalid(FAILURE.sessionInvalidInput, describeIssues(parsed.error, 'input'));
   }
+  if (parsed.data.continued !== undefined && !isContinuation()) {
+    const message = 'input.continued: written by a roll-over, never by a person; leave it out';
+    throw invalid(FAILURE.sessionInvalidInput, message);
+  }
   const state = new SessionState(parsed.data);
   const hands = new Hands(state);
   handleMessages(state);
@@ -44,13 +49,17 @@ export async function session(input: unknown): Promise<void> {
   }
 }
 
+function isContinuation(): boolean {
+  return workflowInfo().continuedFromExecutionRunId !== undefined;
+}
+
 async function live(state: SessionState, hands: Hands): Promise<never> {
   if (state.status === null && !state.hasWork()) becomeIdle(state, { type: 'end_turn' });
   for (;;) {
     if (state.hasWork()) {
       const end = await runTurn(state, hands);
       if (end === 'roll_over') await rollOver(state);
-    } else if (state.upgradeRequested || state.rollOverSuggested) {
+    } else if (state.mayRollOver()) {
       await rollOver(state);
     } else {
       await waitForWork(state, hands);
@@ -60,7 +69,7 @@ async function live(state: SessionState, hands: Hands): Promise<never> {
 
 /** Idle costs nothing but, while a hand is held, the timer that releases it. */
 async function waitForWork(state: SessionState, hands: Hands): Promise<void> {
-  const isWanted = () => state.hasWork() || state.upgradeRequested;
+  const isWanted = () => state.hasWork() || state.mayRollOver();
   const idleSeconds = state.environment?.definition.idle_release_seconds;
   if (hands.hasAny() && idleSeconds !== undefined) {
     if (await condition(isWanted, idleSeconds * 1_000)) return;
@@ -86,9 +95,11 @@ function handleMessages(state: SessionState): void {
 }
 
 function check(state: SessionState, input: SendInput): void {
-  if (state.recentCount(updateId()) !== undefined) return;
+  const id = updateId();
+  if (state.recentCount(id) !== undefined) return;
   const checked = checkEvents(input);
-  const problem = checked.ok ? checkApplies(state, checked.events) : checked.message;
+  const problem =
+    checkUpdateId(id) ?? (checked.ok ? checkApplies(state, checked.events) : checked.message);
   if (problem !== undefined) throw invalid(FAILURE.sessionInvalidEvent, problem);
 }
 

@@ -19,7 +19,7 @@ export async function runTurn(state: SessionState, hands: Hands): Promise<TurnEn
   let end = lastEnd(state);
   for (;;) {
     await emptyInbox(state);
-    if (state.hasWork() && state.rollOverSuggested) return 'roll_over';
+    if (state.hasWork() && state.rollOverSuggested && state.mayRollOver()) return 'roll_over';
     if (state.readyCalls().length > 0) {
       becomeRunning(state);
       end = END_TURN;
