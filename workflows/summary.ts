@@ -13,5 +13,7 @@ export function summarizeCall(call: ToolCall): string {
 function shorten(text: string): string {
   const line = text.replace(/\s+/g, ' ').trim();
   if (line.length <= MAX_SUMMARY_CHARACTERS) return line;
-  return `${line.slice(0, MAX_SUMMARY_CHARACTERS - 1)}…`;
+  const cut = line.slice(0, MAX_SUMMARY_CHARACTERS - 1);
+  // Never half a character.
+  return `${cut.isWellFormed() ? cut : cut.slice(0, -1)}…`;
 }
