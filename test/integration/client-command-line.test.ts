@@ -251,6 +251,28 @@ describe('as an extension of the Temporal CLI', () => {
   });
 });
 
+describe('with plain temporal, as the README has it', () => {
+  test('workflow start, update execute, query', async () => {
+    const { path } = await findTemporalBinary();
+    const id = `plain-${crypto.randomUUID()}`;
+    const temporal = (...args: string[]) =>
+      ended(spawnProgram(path, ['workflow', ...args, '--workflow-id', id, '--output', 'json']));
+    const input = JSON.stringify('Make hello.txt say hi');
+    const queue = ['--task-queue', harness.taskQueue];
+    const started = await temporal('start', '--type', 'session', ...queue, '--input', input);
+    expect(started).toMatchObject({ code: 0, stderr: '' });
+    const sent = await temporal('update', 'execute', '--name', 'send', '--input', '"and now bye"');
+    expect(sent.stdout).toMatch(/"sevt_[\w-]+_0"/);
+    const idle = await waitFor('the answer to both', async () => {
+      const { stdout } = await temporal('query', '--type', 'getSession');
+      return /"end_turn"/.test(stdout) && stdout;
+    });
+    expect(idle).toContain('"drover"');
+    const events = await drover.sessions.events(id, { types: ['user.message'] });
+    expect(JSON.stringify(events)).toMatch(/Make hello\.txt say hi.*and now bye/);
+  });
+});
+
 describe('bad input → one line that says what to do', () => {
   test.each([
     [['get', 'nope'], 1, /^error: there is no session "nope".*\n$/],
