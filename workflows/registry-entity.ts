@@ -12,12 +12,13 @@ import { describeIssues } from '../protocol/describe-issues.ts';
 import { EnvironmentDefinition } from '../protocol/environment.ts';
 import { FAILURE } from '../protocol/failure.ts';
 import { agentMessages, environmentMessages, type RegistryEntry } from '../protocol/messages.ts';
+import { jsonBytes } from '../protocol/oversized.ts';
 
 /** The server allows 2,000 updates in one run. */
 const UPDATES_PER_RUN = 1_000;
 
 /** All versions travel with a roll-over, whose input the server limits to 2 MB. */
-const MAX_VERSIONS_CHARACTERS = 1_000_000;
+const MAX_VERSIONS_BYTES = 1_000_000;
 
 interface Version<Definition> {
   readonly definition: Definition;
@@ -94,7 +95,9 @@ function openState<Definition, Input>(
   const rolledOver = RolledOver.safeParse(input);
   if (rolledOver.success)
     return rolledOver.data.rolled_over as unknown as RegistryState<Definition>;
-  return { versions: [toVersion(parseDefinition(input, kind))], archived_at: null };
+  const versions = [toVersion(parseDefinition(input, kind))];
+  checkSize(versions, kind);
+  return { versions, archived_at: null };
 }
 
 function parseDefinition<Definition, Input>(
@@ -114,13 +117,20 @@ function checkUpdate<Definition, Input>(
   if (state.archived_at !== null) {
     throw failure(kind.archived, `archived at ${state.archived_at}; create another one`);
   }
-  const versions = [...state.versions, toVersion(parseDefinition(definition, kind))];
-  if (JSON.stringify(versions).length > MAX_VERSIONS_CHARACTERS) {
-    throw failure(
-      kind.invalid,
-      'the versions together exceed 1,000,000 characters; create another one',
-    );
-  }
+  checkSize([...state.versions, toVersion(parseDefinition(definition, kind))], kind);
+}
+
+function checkSize<Definition, Input>(
+  versions: readonly Version<Definition>[],
+  kind: Kind<Definition, Input>,
+): void {
+  const bytes = jsonBytes(versions);
+  if (bytes <= MAX_VERSIONS_BYTES) return;
+  throw failure(
+    kind.invalid,
+    `definition: all versions together are ${bytes} bytes as JSON, over the limit of ` +
+      `${MAX_VERSIONS_BYTES}; shorten it, or create another one`,
+  );
 }
 
 function toVersion<Definition>(definition: Definition): Version<Definition> {

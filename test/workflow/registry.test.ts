@@ -73,4 +73,16 @@ describe('the registry', () => {
       .catch((reason: unknown) => reason);
     expect(String((refused as Error).cause)).toMatch(/definition\.idle_release_seconds/);
   });
+
+  test('versions that a roll-over could not carry → refused, at create and at update', async () => {
+    const large = { system: '語'.repeat(400_000) };
+    const bad = await create('agent', randomUUID(), large);
+    const error = await bad.result().catch((reason: unknown) => reason);
+    expect(String((error as WorkflowFailedError).cause)).toMatch(/12\d{5} bytes/);
+    const entity = await create('agent', randomUUID(), {});
+    const refused = await entity
+      .executeUpdate(agentMessages.update, { args: [large] })
+      .catch((reason: unknown) => reason);
+    expect(String((refused as Error).cause)).toMatch(/12\d{5} bytes.*create another one/);
+  });
 });
