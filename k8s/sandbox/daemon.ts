@@ -1,7 +1,6 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { createBashTool } from '../../hand/bash-tool.ts';
-import { endProcesses } from '../../hand/end-processes.ts';
 import { createFileTools } from '../../hand/file-tools.ts';
 import { createHand } from '../../hand/hand.ts';
 import { createHandProcesses } from '../../hand/hand-processes.ts';
@@ -28,9 +27,9 @@ function main(instance: string): void {
   });
   const hand = createHand({ journal: openJournal(journal), tools: { bash, ...files.tools } });
 
-  process.on('SIGTERM', () => {
-    void endProcesses(processes.all, { graceMs: 0 }).then(() => process.exit());
-  });
+  // At once, and every process of the pod with it: a call that its pod's end cuts short must be told
+  // as lost, not as a command that failed.
+  process.on('SIGTERM', () => process.exit());
   rmSync(socket, { force: true });
   createServer((stream) => {
     const hello = { type: 'hello', instance, sockets_blocked: false } as const;

@@ -15,10 +15,13 @@ export interface ClusterHands {
   /** A worker, with the rights that the shipped Role gives. */
   worker(options?: WorkerOptions): Promise<KubernetesProvider>;
   provision(options?: ProvisionInputOptions): Promise<TestHand>;
+  /** Releases, after the test, a hand that was provisioned in another way. */
+  releaseLater(instance: HandInstance): void;
 }
 
 export interface WorkerOptions extends Partial<Omit<KubernetesProviderOptions, 'cluster'>> {
   readonly namespace?: string;
+  readonly kubeconfig?: string;
   /** Stands between the worker and the cluster. */
   readonly through?: (cluster: HandCluster) => HandCluster;
 }
@@ -52,10 +55,11 @@ export function useClusterHands(cluster: () => TestCluster): ClusterHands {
   const opened: KubernetesProvider[] = [];
   const provisioned: HandInstance[] = [];
   const closers: (() => void)[] = [];
-  const worker: ClusterHands['worker'] = async ({ namespace, through, ...options } = {}) => {
+  const worker: ClusterHands['worker'] = async (given = {}) => {
+    const { namespace, kubeconfig, through, ...options } = given;
     const { workerKubeconfig, namespace: own } = cluster();
     const access = await openClusterAccess({
-      kubeconfig: workerKubeconfig,
+      kubeconfig: kubeconfig ?? workerKubeconfig,
       namespace: namespace ?? own,
     });
     const hands = createHandCluster(access);
@@ -79,6 +83,7 @@ export function useClusterHands(cluster: () => TestCluster): ClusterHands {
   });
   return {
     worker,
+    releaseLater: (instance) => void provisioned.push(instance),
     async provision(options = {}) {
       const provider = await worker();
       const input = toProvisionInput(options);

@@ -31,6 +31,7 @@ export interface TestCluster {
   readonly namespace: string;
   /** Kubeconfig of the hands worker's service account: it may do what its Role says. */
   readonly workerKubeconfig: string;
+  readonly adminKubeconfig: string;
   /** As administrator. */
   readonly admin: Admin;
 }
@@ -77,7 +78,7 @@ async function openTestCluster(kubeconfig: string): Promise<TestCluster> {
     await admin.create(manifest);
   }
   const workerKubeconfig = await kubeconfigOf(admin, base);
-  return { namespace, workerKubeconfig, admin };
+  return { namespace, workerKubeconfig, adminKubeconfig: kubeconfig, admin };
 }
 
 /** What `kubectl apply -k` would apply, with namespaces renamed. */

@@ -35,6 +35,8 @@ export interface KubernetesProviderOptions {
   readonly image: string;
   /** Time in which a new hand must run, images pulled and nodes added. Default: 5 minutes. */
   readonly startMs?: number;
+  /** Time in which the daemon of a running pod must answer. Default: 20 s. */
+  readonly answerMs?: number;
   /** Silence after which a hand is given up. Default: 30 s. */
   readonly silenceMs?: number;
 }
@@ -45,8 +47,7 @@ export interface KubernetesProvider extends HandProvider {
 }
 
 const DEFAULT_START_MS = 5 * 60_000;
-/** Time in which the daemon of a running pod must answer. */
-const ANSWER_MS = 20_000;
+const DEFAULT_ANSWER_MS = 20_000;
 const GONE = new HandGoneError('The hand was ended.');
 /** Above all that the tools give; below 2 MB even if each character is written as an escape. */
 const MAX_RESULT_LENGTH = 300_000;
@@ -140,12 +141,13 @@ class KubernetesHands implements KubernetesProvider {
 
   /** A hand is made when its daemon has answered. */
   async #greet(hand: HandName, instance: string): Promise<void> {
+    const { answerMs = DEFAULT_ANSWER_MS } = this.#options;
     const answered = this.#streams.to(hand, instance).ready();
     const timer = new AbortController();
-    const late = delay(ANSWER_MS, 'late' as const, { signal: timer.signal });
+    const late = delay(answerMs, 'late' as const, { signal: timer.signal });
     try {
       if ((await Promise.race([answered, late])) !== 'late') return;
-      throw new HandGoneError(`its daemon did not answer in ${ANSWER_MS / 1000} s`);
+      throw new HandGoneError(`its daemon did not answer in ${answerMs / 1000} s`);
     } catch (error) {
       this.#streams.forget(instance, GONE);
       await answered.catch(() => {});

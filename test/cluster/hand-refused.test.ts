@@ -1,0 +1,264 @@
+import type { V1Job } from '@kubernetes/client-node';
+import { describe, expect, test } from 'vitest';
+import { openClusterAccess } from '../../k8s/connection/cluster-access.ts';
+import type { HandCluster } from '../../k8s/hand-cluster.ts';
+import { jobName } from '../../k8s/hand-labels.ts';
+import { FAILURE } from '../../protocol/failure.ts';
+import type { ProvisionInput } from '../../protocol/hand.ts';
+import { waitFor } from '../support/wait-for.ts';
+import { toProvisionInput, useClusterHands } from './cluster-hands.ts';
+import { describeCluster, expectNothingLeft } from './test-cluster.ts';
+
+describeCluster('a hand that cannot be made', (cluster) => {
+  const hands = useClusterHands(cluster);
+
+  const refusal = (type: string, nonRetryable: boolean, words: string) => ({
+    type,
+    nonRetryable,
+    message: expect.stringMatching(words),
+  });
+
+  test('its image is missing → says which, no Job is left', async () => {
+    const worker = await hands.worker();
+    const config = { image: 'registry.invalid/none:1' };
+    await expect(worker.provision(toProvisionInput({ environment: { config } }))).rejects.toEqual(
+      expect.objectContaining(
+        refusal(
+          FAILURE.sandboxImageMissing,
+          true,
+          'image registry.invalid/none:1 cannot be pulled',
+        ),
+      ),
+    );
+    await expectNothingLeft(cluster());
+  });
+
+  test('an image name that is none → says so', async () => {
+    const worker = await hands.worker();
+    const config = { image: 'UPPER CASE' };
+    await expect(
+      worker.provision(toProvisionInput({ environment: { config } })),
+    ).rejects.toMatchObject(refusal(FAILURE.sandboxImageMissing, true, 'UPPER CASE'));
+  });
+
+  test('no node is fit for it → retried, and a person can read what it waits for', async () => {
+    const worker = await hands.worker({ startMs: 3_000 });
+    const config = { node_selector: { 'drover.test/none': 'such' } };
+    const reasons: string[] = [];
+    const onWaiting = (reason: string): void => void reasons.push(reason);
+    await expect(
+      worker.provision(toProvisionInput({ environment: { config } }), { onWaiting }),
+    ).rejects.toMatchObject(
+      refusal(FAILURE.sandboxUnschedulable, false, 'not in 3 s: no node can take its pod'),
+    );
+    expect(reasons[0]).toMatch(/no node can take its pod: .*node/);
+    await expectNothingLeft(cluster());
+  });
+
+  test('a runtime class that is none → the words of the cluster', async () => {
+    const worker = await hands.worker();
+    const config = { runtime_class_name: 'none-such' };
+    await expect(
+      worker.provision(toProvisionInput({ environment: { config } })),
+    ).rejects.toMatchObject(refusal(FAILURE.sandboxClusterRefused, true, 'none-such'));
+  });
+
+  test('more CPU than one hand may have → the words of the limit', async () => {
+    const worker = await hands.worker();
+    const config = { cpu_cores: 64 };
+    await expect(
+      worker.provision(toProvisionInput({ environment: { config } })),
+    ).rejects.toMatchObject(refusal(FAILURE.sandboxClusterRefused, true, 'maximum cpu usage'));
+    await expectNothingLeft(cluster());
+  });
+
+  test('over the quota of all hands → retried, with the words of the quota', async () => {
+    const { admin, namespace } = cluster();
+    await admin.create({
+      apiVersion: 'v1',
+      kind: 'ResourceQuota',
+      metadata: { name: 'none', namespace },
+      spec: { hard: { pods: '0' } },
+    });
+    const worker = await hands.worker();
+    try {
+      // The controller that keeps quotas takes a moment to see a new one.
+      await waitFor('the quota to hold', async () => {
+        const path = `/api/v1/namespaces/${namespace}/resourcequotas/none`;
+        return (await admin.get<{ status?: { hard?: object } }>(path)).status?.hard !== undefined;
+      });
+      await expect(worker.provision(toProvisionInput())).rejects.toMatchObject(
+        refusal(FAILURE.sandboxQuotaExceeded, false, 'exceeded quota: none'),
+      );
+    } finally {
+      await admin.delete(`/api/v1/namespaces/${namespace}/resourcequotas/none`);
+    }
+    await expectNothingLeft(cluster());
+  });
+
+  test('its pod dies at start → what it said and its exit code', async () => {
+    const worker = await hands.worker({
+      through: withCommand(['sh', '-c', 'echo cannot start; exit 3']),
+    });
+    await expect(worker.provision(toProvisionInput())).rejects.toMatchObject(
+      refusal(FAILURE.sandboxStartFailed, true, 'exit code 3: cannot start'),
+    );
+    await expectNothingLeft(cluster());
+  });
+
+  test('an image without the daemon → what is missing', async () => {
+    const worker = await hands.worker({ through: withCommand(['/no/such/program']) });
+    await expect(worker.provision(toProvisionInput())).rejects.toMatchObject(
+      refusal(FAILURE.sandboxStartFailed, true, '/no/such/program'),
+    );
+  });
+
+  test('a daemon that never answers → says so', async () => {
+    const through = withCommand(['sleep', '1000']);
+    const worker = await hands.worker({ through, answerMs: 2_000 });
+    await expect(worker.provision(toProvisionInput())).rejects.toMatchObject(
+      refusal(FAILURE.sandboxStartFailed, false, 'did not answer in 2 s'),
+    );
+    await expectNothingLeft(cluster());
+  });
+
+  test('the worker may not do it → the verb, the resource and the namespace', async () => {
+    const worker = await hands.worker({ namespace: 'default' });
+    await expect(worker.provision(toProvisionInput())).rejects.toMatchObject(
+      refusal(
+        FAILURE.sandboxClusterRefused,
+        true,
+        'cannot create resource "jobs".*namespace "default"',
+      ),
+    );
+  });
+
+  test('the namespace is unknown → its name', async () => {
+    const { adminKubeconfig: kubeconfig } = cluster();
+    const worker = await hands.worker({ kubeconfig, namespace: 'no-such' });
+    await expect(worker.provision(toProvisionInput())).rejects.toMatchObject(
+      refusal(FAILURE.sandboxClusterRefused, true, 'namespaces "no-such" not found'),
+    );
+  });
+
+  test('hosts it would have to be let out to → refused before a Job is made', async () => {
+    const worker = await hands.worker();
+    const networking = { type: 'limited' as const, allowed_hosts: ['example.com'] };
+    await expect(
+      worker.provision(toProvisionInput({ environment: { networking } })),
+    ).rejects.toMatchObject(
+      refusal(FAILURE.sandboxUnsupportedConfig, true, 'networking.allowed_hosts'),
+    );
+  });
+
+  describe('its Job is there already', () => {
+    async function createWith(input: ProvisionInput, change: (job: V1Job) => V1Job) {
+      let made: V1Job | undefined;
+      const through = (inner: HandCluster): HandCluster => ({
+        ...inner,
+        async createJob(job) {
+          made = change(job);
+          return inner.createJob(made);
+        },
+      });
+      const worker = await hands.worker({ through, startMs: 20_000 });
+      return worker.provision(input);
+    }
+
+    test('another one’s → refused, and left alone', async () => {
+      const input = toProvisionInput();
+      await createWith(input, (job) => ({
+        ...job,
+        // None at all would be filled in from its pods' labels.
+        metadata: { ...job.metadata, labels: { 'app.kubernetes.io/managed-by': 'another' } },
+      }));
+      const worker = await hands.worker();
+      await expect(worker.provision(input)).rejects.toMatchObject(
+        refusal(FAILURE.sandboxUnavailable, true, `foreign Job.*${jobName(input.hand)}`),
+      );
+      const path = `/apis/batch/v1/namespaces/${cluster().namespace}/jobs/${jobName(input.hand)}`;
+      expect(await cluster().admin.get<V1Job>(path)).not.toHaveProperty(
+        'metadata.deletionTimestamp',
+      );
+      await cluster().admin.delete(path, { propagationPolicy: 'Foreground' });
+    });
+
+    test('made from another recipe → replaced', async () => {
+      const input = toProvisionInput();
+      const first = await createWith(input, (job) => ({
+        ...job,
+        metadata: {
+          ...job.metadata,
+          annotations: { ...job.metadata?.annotations, 'drover.dev/spec-hash': 'x' },
+        },
+      }));
+      const worker = await hands.worker();
+      await expect(worker.provision(input)).rejects.toMatchObject(
+        refusal(FAILURE.sandboxUnavailable, false, 'made from another recipe'),
+      );
+      const second = await waitFor('its successor', () =>
+        worker.provision(input).catch(() => undefined),
+      );
+      expect(second.instance).not.toBe(first.instance);
+      hands.releaseLater({ ...input.hand, provider: 'kubernetes', ...second });
+    });
+
+    test('being deleted → not adopted', async () => {
+      const hand = await hands.provision();
+      const worker = await hands.worker();
+      await worker.release({ hand: hand.instance, keep_workspace: false });
+      const input = toProvisionInput({ session: hand.instance.session_id });
+      await expect(worker.provision(input)).rejects.toMatchObject(
+        refusal(FAILURE.sandboxUnavailable, false, 'still being deleted'),
+      );
+      const next = await waitFor('its successor', () =>
+        worker.provision(input).catch(() => undefined),
+      );
+      expect(next.instance).not.toBe(hand.instance.instance);
+      hands.releaseLater({ ...hand.instance, ...next });
+    });
+  });
+
+  describe('there is no cluster', () => {
+    test('no kubeconfig → its path', async () => {
+      await expect(openClusterAccess({ kubeconfig: '/no/such/kubeconfig' })).rejects.toThrow(
+        /Kubeconfig \/no\/such\/kubeconfig cannot be used: .*ENOENT/,
+      );
+    });
+
+    test('nothing answers → retried', async () => {
+      const worker = await hands.worker({
+        through: (inner) => ({ ...inner, createJob: (job) => unanswered(job) }),
+      });
+      await expect(worker.provision(toProvisionInput())).rejects.toMatchObject(
+        refusal(FAILURE.sandboxClusterUnreachable, false, 'did not answer'),
+      );
+    });
+  });
+});
+
+/** Makes Jobs whose container runs another command. */
+function withCommand(command: string[]): (cluster: HandCluster) => HandCluster {
+  return (inner) => ({
+    ...inner,
+    createJob(job) {
+      const copy = structuredClone(job);
+      for (const container of copy.spec?.template.spec?.containers ?? []) {
+        container.command = command;
+      }
+      return inner.createJob(copy);
+    },
+  });
+}
+
+/** Asks a port that nothing listens on. */
+async function unanswered(job: V1Job): Promise<V1Job> {
+  const { requestJson } = await import('../../k8s/connection/request.ts');
+  const access = {
+    server: new URL('https://127.0.0.1:1'),
+    namespace: 'x',
+    requestOptions: async () => ({}),
+    close: () => {},
+  };
+  return (await requestJson(access, { method: 'POST', path: '/x', body: job })) as V1Job;
+}
