@@ -59,8 +59,8 @@ function fail(bench: string, error: unknown): void {
 }
 
 const [name = ''] = process.argv.slice(2);
-process.on('uncaughtException', (error) => fail(name, error));
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => process.exit(1));
 }
+process.on('uncaughtException', (error) => fail(name, error));
 main(name).catch((error: unknown) => fail(name, error));

@@ -118,7 +118,7 @@ async function tryIsolated(world: World, probe: ProbePlayer): Promise<Isolated> 
   return { session, samples };
 }
 
-/** Sessions whose model speaks for two seconds, calls a tool that takes no time, and speaks again. */
+/** Sessions whose model speaks for six seconds, calls a tool that takes no time, and speaks again. */
 async function startBusySessions(world: World, probe: ProbePlayer): Promise<void> {
   await serveHands(world, BUSY_QUEUE, instantHand);
   const { sessions } = world.drover;

@@ -17,8 +17,11 @@ export interface ProbePlayer {
 /** Answers of one message that are cut at the output limit, each followed by another request. */
 export const CUT_ANSWERS = 3;
 
-/** A busy session's model speaks for about two seconds, character by character. */
-const BUSY_EVENT_MS = 100;
+/**
+ * A busy session's model speaks for about six seconds, character by character: a recorded session
+ * takes over twenty seconds for a turn.
+ */
+const BUSY_EVENT_MS = 250;
 
 /**
  * A model that does what the first word of the last user message says: `say` answers, `tool` calls

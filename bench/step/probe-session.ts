@@ -55,6 +55,7 @@ export async function openProbeSession(
   const { sessions } = world.drover;
   await sessions.create({ agent: AGENT, environment }, { id });
   const tail = watch(world, id);
+  await tail.idle(0);
   let sent = 0;
 
   /** Sends one message, and resolves when the turn it opened has ended. */
@@ -114,7 +115,7 @@ function watch(world: World, id: string) {
     seenAt.set(key, known);
     return known;
   };
-  let turnsEnded = -1; // a session without input is idle at once
+  let turnsEnded = -1; // a session without input is idle once before its first turn
   const failure = Promise.withResolvers<never>();
   failure.promise.catch(() => {}); // shown to whoever waits
   const ended = (async () => {
