@@ -30,6 +30,12 @@ const Environment = z.object({
   DROVER_HANDS_TASK_QUEUE: text.transform((value) => value ?? TASK_QUEUE.hands),
   /** `unconfined` runs hands without isolation: only for an operator who owns the whole machine. */
   DROVER_SANDBOX: z.enum(['required', 'unconfined']).default('required'),
+  /** With it, or in a cluster with the namespace below, this worker makes hands of kind `kubernetes`. */
+  KUBECONFIG: text,
+  /** Where hands are made. Default, with a kubeconfig: `drover-hands`. */
+  DROVER_KUBERNETES_NAMESPACE: text,
+  /** Sandbox of environments that name no image, as the cluster's nodes know it. */
+  DROVER_SANDBOX_IMAGE: text.transform((value) => value ?? 'drover/sandbox:0.1.0'),
   /** With both, the worker is versioned and its sessions are pinned. */
   DROVER_DEPLOYMENT_NAME: text,
   DROVER_BUILD_ID: text,
@@ -43,6 +49,12 @@ export interface WorkerEnvironment {
   readonly stateFolder: string;
   readonly handsTaskQueue: string;
   readonly isolation: 'required' | 'unconfined';
+  readonly kubernetes: {
+    /** Null in a cluster: the service account of the pod. */
+    readonly kubeconfig: string | null;
+    readonly namespace: string;
+    readonly sandboxImage: string;
+  } | null;
   readonly deployment: { readonly name: string; readonly buildId: string } | null;
   readonly anthropic: {
     readonly apiKey: string | null;
@@ -67,12 +79,23 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Wor
     stateFolder: values.DROVER_STATE_FOLDER,
     handsTaskQueue: values.DROVER_HANDS_TASK_QUEUE,
     isolation: values.DROVER_SANDBOX,
+    kubernetes: toKubernetes(values),
     deployment: name === undefined || buildId === undefined ? null : { name, buildId },
     anthropic: {
       apiKey: values.ANTHROPIC_API_KEY ?? null,
       authToken: values.ANTHROPIC_AUTH_TOKEN ?? null,
       baseUrl: values.ANTHROPIC_BASE_URL ?? null,
     },
+  };
+}
+
+function toKubernetes(values: z.infer<typeof Environment>): WorkerEnvironment['kubernetes'] {
+  const { KUBECONFIG: kubeconfig, DROVER_KUBERNETES_NAMESPACE: namespace } = values;
+  if (kubeconfig === undefined && namespace === undefined) return null;
+  return {
+    kubeconfig: kubeconfig ?? null,
+    namespace: namespace ?? 'drover-hands',
+    sandboxImage: values.DROVER_SANDBOX_IMAGE,
   };
 }
 

@@ -3,13 +3,13 @@ import Anthropic from '@anthropic-ai/sdk';
 import { Client } from '@temporalio/client';
 import { DefaultLogger, type NativeConnection, Runtime, type Worker } from '@temporalio/worker';
 import { createHandActivities } from '../activities/hands/activities.ts';
-import { createLocalProvider } from '../activities/hands/local/local-provider.ts';
 import { createModelActivities } from '../activities/model/activities.ts';
 import { createRegistryActivities } from '../activities/registry/activities.ts';
 import { createStepReader } from '../log/step-reader.ts';
 import { connect } from './connect.ts';
 import { createBrainWorker, createHandsWorker } from './create-worker.ts';
 import { readEnvironment, type WorkerEnvironment } from './env.ts';
+import { createHandProviders } from './hand-providers.ts';
 import { retentionWarning, verifySearchAttributes } from './verify-namespace.ts';
 import { loadWorkflowBundle, PAYLOAD_CONVERTER_PATH } from './workflow-bundle.ts';
 
@@ -58,18 +58,15 @@ const CREATE = {
     });
   },
 
-  hands({ connection, namespace, environment, closing }: Target): Promise<Worker> {
-    const local = createLocalProvider({
-      stateFolder: environment.stateFolder,
-      isolation: environment.isolation,
-    });
-    closing.defer(() => local.close());
+  async hands({ connection, namespace, environment, closing }: Target): Promise<Worker> {
     return createHandsWorker({
       connection,
       namespace,
       deployment: environment.deployment,
       taskQueue: environment.handsTaskQueue,
-      activities: createHandActivities({ providers: { local } }),
+      activities: createHandActivities({
+        providers: await createHandProviders(environment, closing),
+      }),
     });
   },
 } as const;

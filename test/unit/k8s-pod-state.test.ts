@@ -1,0 +1,101 @@
+import type { V1Pod, V1PodStatus } from '@kubernetes/client-node';
+import { expect, test } from 'vitest';
+import { readPodState } from '../../activities/hands/kubernetes/pod-state.ts';
+import { FAILURE } from '../../protocol/failure.ts';
+
+function podWith(status: object, metadata: object = {}): V1Pod {
+  return {
+    metadata,
+    spec: { containers: [{ name: 'hand', image: 'own:1' }] },
+    status: status as V1PodStatus,
+  };
+}
+
+const container = (state: object) => ({ containerStatuses: [{ image: 'own:1', state }] });
+const waiting = (reason: string) => ({
+  phase: 'Pending',
+  ...container({ waiting: { reason, message: 'why' } }),
+});
+
+test.each([
+  ['nothing yet', {}, undefined],
+  ['a container being created', waiting('ContainerCreating'), undefined],
+  ['a first failed pull', waiting('ErrImagePull'), /own:1 cannot be pulled: why/],
+  [
+    'no node',
+    { conditions: [{ type: 'PodScheduled', status: 'False', message: '0/3 nodes' }] },
+    /no node can take its pod: 0\/3 nodes/,
+  ],
+])('%s → starting', (_what, status, waitingFor) => {
+  const state = readPodState(podWith(status));
+  expect(state).toMatchObject({ type: 'starting' });
+  if (waitingFor === undefined) expect(state).toHaveProperty('waitingFor', undefined);
+  else expect(state).toHaveProperty('waitingFor', expect.stringMatching(waitingFor));
+});
+
+test('a container that runs → running, also while the pod’s phase lags behind', () => {
+  expect(readPodState(podWith({ phase: 'Pending', ...container({ running: {} }) }))).toEqual({
+    type: 'running',
+  });
+});
+
+test.each([
+  ['pulls that back off', waiting('ImagePullBackOff'), FAILURE.sandboxImageMissing, false, /why/],
+  ['a name that is none', waiting('InvalidImageName'), FAILURE.sandboxImageMissing, false, /own:1/],
+  ['never to be pulled', waiting('ErrImageNeverPull'), FAILURE.sandboxImageMissing, false, /own:1/],
+  ['a bad config', waiting('CreateContainerConfigError'), FAILURE.sandboxStartFailed, false, /why/],
+  [
+    'eviction',
+    { phase: 'Failed', reason: 'Evicted', message: 'disk' },
+    FAILURE.sandboxUnavailable,
+    true,
+    /Evicted\): disk/,
+  ],
+  [
+    'a lost node',
+    { phase: 'Failed', reason: 'NodeLost', message: 'gone' },
+    FAILURE.sandboxUnavailable,
+    true,
+    /NodeLost\): gone/,
+  ],
+  [
+    'a deadline',
+    { phase: 'Failed', reason: 'DeadlineExceeded' },
+    FAILURE.sandboxUnavailable,
+    true,
+    /longest lifetime/,
+  ],
+  [
+    'want of memory',
+    { phase: 'Failed', ...container({ terminated: { exitCode: 137, reason: 'OOMKilled' } }) },
+    FAILURE.sandboxOutOfMemory,
+    false,
+    /config\.memory_mib/,
+  ],
+  [
+    'an end with last words',
+    { phase: 'Failed', ...container({ terminated: { exitCode: 3, message: 'help' } }) },
+    FAILURE.sandboxStartFailed,
+    false,
+    /exit code 3: help/,
+  ],
+  [
+    'an end that the phase does not show yet',
+    { phase: 'Running', ...container({ terminated: { exitCode: 0 } }) },
+    FAILURE.sandboxStartFailed,
+    false,
+    /exit code 0: it said nothing/,
+  ],
+])('%s → ended, in words', (_what, status, type, isPassing, text) => {
+  expect(readPodState(podWith(status))).toEqual({
+    type: 'ended',
+    cause: { type, isPassing, text: expect.stringMatching(text) },
+  });
+});
+
+test('a pod that is being deleted → ended, even while it runs', () => {
+  const deleted = { deletionTimestamp: '2026-01-01T00:00:00Z' };
+  expect(
+    readPodState(podWith({ phase: 'Running', ...container({ running: {} }) }, deleted)),
+  ).toEqual({ type: 'ended', cause: expect.objectContaining({ text: 'its pod was deleted' }) });
+});

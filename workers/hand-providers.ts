@@ -1,0 +1,30 @@
+import { createKubernetesProvider } from '../activities/hands/kubernetes/kubernetes-provider.ts';
+import { createLocalProvider } from '../activities/hands/local/local-provider.ts';
+import type { HandProvider } from '../activities/hands/provider.ts';
+import { openClusterAccess } from '../k8s/connection/cluster-access.ts';
+import { createHandCluster } from '../k8s/hand-cluster.ts';
+import type { WorkerEnvironment } from './env.ts';
+
+/**
+ * Every kind of hand that this worker can make: local ones, and those of a cluster where the
+ * environment names one.
+ *
+ * @param closing Gets what must be closed after the last call.
+ */
+export async function createHandProviders(
+  { stateFolder, isolation, kubernetes }: WorkerEnvironment,
+  closing: AsyncDisposableStack,
+): Promise<Readonly<Record<string, HandProvider>>> {
+  const local = createLocalProvider({ stateFolder, isolation });
+  closing.defer(() => local.close());
+  if (kubernetes === null) return { local };
+  const { kubeconfig, namespace, sandboxImage } = kubernetes;
+  const access = await openClusterAccess({ kubeconfig, namespace });
+  closing.defer(() => access.close());
+  const provider = createKubernetesProvider({
+    cluster: createHandCluster(access),
+    image: sandboxImage,
+  });
+  closing.defer(() => provider.close());
+  return { local, kubernetes: provider };
+}
