@@ -11,10 +11,13 @@ export function checkApplies(
   events: readonly UserEvent[],
 ): string | undefined {
   const answered = new Set(state.inbox.map(callOf));
+  // It is about to end every call that waits now.
+  let isInterrupted = state.hasInterrupt();
   for (const [index, event] of events.entries()) {
+    isInterrupted ||= event.type === 'user.interrupt';
     const call = callOf(event);
     if (call === undefined) continue;
-    if (!isWaiting(state, event) || answered.has(call)) {
+    if (isInterrupted || !isWaiting(state, event) || answered.has(call)) {
       return `events[${index}].${fieldOf(event)}: no call ${call} is waiting for it. ${pending(state)}`;
     }
     answered.add(call);

@@ -140,6 +140,45 @@ describe('hostile events', () => {
     await stillAnswers(handle);
   });
 
+  test('a result after an interrupt that still ends a command → refused, one result', async () => {
+    const gate = Promise.withResolvers<void>();
+    await open(
+      fromConversation((request) =>
+        request.messages.length > 1
+          ? says('Fine.')
+          : says([calls('bash', { command: 'a' }), calls('ask', {}, 'toolu_ask')]),
+      ),
+      okHands({
+        execute: async ({ call }) => {
+          await gate.promise;
+          return { events: [{ type: 'agent.tool_result', tool_use_id: call.id, content: [] }] };
+        },
+      }),
+    );
+    const custom = { name: 'ask', description: '', input_schema: { type: 'object' } } as const;
+    const handle = await harness.start({
+      agent: { tools: [{ type: 'agent_toolset_20260401' }, { type: 'custom', ...custom }] },
+      initial_events: ['go'],
+    });
+    await waitFor('the question', async () => {
+      const { pending_actions } = await handle.query(getSession);
+      return pending_actions.length > 0;
+    });
+    await handle.executeUpdate(send, { args: [{ type: 'user.interrupt' }] });
+    const result = { type: 'user.custom_tool_result', custom_tool_use_id: 'toolu_ask' } as const;
+    await expect(handle.executeUpdate(send, { args: [result] })).rejects.toMatchObject({
+      cause: { message: expect.stringContaining('no call toolu_ask is waiting') },
+    });
+    gate.resolve();
+    await harness.untilIdle(handle);
+    const events = await harness.log.read(handle.workflowId);
+    const results = events.filter(
+      (event) => event.type === 'agent.tool_result' && event.tool_use_id === 'toolu_ask',
+    );
+    expect(results).toHaveLength(1);
+    await stillAnswers(handle);
+  });
+
   test.each(['u'.repeat(300), '01a1fd79-c68b-713e-aa34-258c7b3cf275_12'])(
     'update id %s → refused',
     async (updateId) => {
