@@ -49,11 +49,23 @@ async function provision(provider: HandProvider, input: ProvisionInput): Promise
     const onWaiting = (reason: string): void => {
       waitingFor = reason;
     };
-    const { instance } = await provider.provision(input, { onWaiting });
+    const options = { onWaiting, abandoned: abandonment(Context.current()) };
+    const { instance } = await provider.provision(input, options);
     return { hand: { ...input.hand, provider: definition.provider, instance } };
   } finally {
     clearInterval(timer);
   }
+}
+
+/** A worker that stops abandons nothing: the next attempt goes on with what there is. */
+function abandonment(context: Context): AbortSignal {
+  const abandoned = new AbortController();
+  const onCancelled = (): void => {
+    const { cancelRequested, notFound } = context.cancellationDetails ?? {};
+    if (cancelRequested === true || notFound === true) abandoned.abort();
+  };
+  context.cancellationSignal.addEventListener('abort', onCancelled, { once: true });
+  return abandoned.signal;
 }
 
 function refuseUnsupported(

@@ -27,6 +27,8 @@ export interface HandProvider {
 export interface ProvisionOptions {
   /** What a hand that does not start waits for, in words for a person. */
   onWaiting(reason: string): void;
+  /** Aborted when nobody wants the hand any more: what was begun is undone. */
+  readonly abandoned: AbortSignal;
 }
 
 export interface ProvisionedHand {

@@ -47,7 +47,10 @@ describeCluster('a hand that cannot be made', (cluster) => {
     const reasons: string[] = [];
     const onWaiting = (reason: string): void => void reasons.push(reason);
     await expect(
-      worker.provision(toProvisionInput({ environment: { config } }), { onWaiting }),
+      worker.provision(toProvisionInput({ environment: { config } }), {
+        onWaiting,
+        abandoned: new AbortController().signal,
+      }),
     ).rejects.toMatchObject(
       refusal(FAILURE.sandboxUnschedulable, false, 'not in 3 s: no node can take its pod'),
     );

@@ -136,11 +136,10 @@ describeCluster('a session whose hand is in a cluster', (cluster) => {
     await handle.result().catch(() => {});
   });
 
-  test('waits for a node → `temporal workflow describe` says for what', async () => {
+  test('waits for a node → its description says so; terminated meanwhile → nothing is left', async () => {
     const handle = await start({ config: { node_selector: { 'drover.test/none': 'such' } } });
     await untilSaid(handle, 'no node can take its pod');
     await handle.terminate();
-    const jobs = `/apis/batch/v1/namespaces/${cluster().namespace}/jobs`;
-    await cluster().admin.delete(jobs, { propagationPolicy: 'Background' });
+    await expectNothingLeft(cluster());
   });
 });

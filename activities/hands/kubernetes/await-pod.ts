@@ -20,6 +20,7 @@ export interface AwaitPodOptions {
   /** Time in which the pod must run. */
   readonly startMs: number;
   onWaiting(reason: string): void;
+  readonly abandoned: AbortSignal;
 }
 
 const EVENTS_MS = 1_000;
@@ -47,12 +48,23 @@ export async function awaitPod(
     const seconds = Math.round(options.startMs / 1000);
     throw new NoPodError({ type, isPassing, text: `not in ${seconds} s: ${text}` });
   });
+  const unwanted = untilAbandoned(options.abandoned, stop.signal);
   try {
-    return await Promise.race([running, refused, late]);
+    return await Promise.race([running, refused, late, unwanted]);
   } finally {
     stop.abort();
     await Promise.allSettled([running, refused, late]);
   }
+}
+
+function untilAbandoned(abandoned: AbortSignal, stop: AbortSignal): Promise<never> {
+  const text = 'nobody waits for it any more';
+  const cause = { type: FAILURE.sandboxUnavailable, text, isPassing: true };
+  return new Promise((_resolve, reject) => {
+    const onAbandoned = (): void => reject(new NoPodError(cause));
+    if (abandoned.aborted) onAbandoned();
+    abandoned.addEventListener('abort', onAbandoned, { once: true, signal: stop });
+  });
 }
 
 interface Progress {

@@ -47,6 +47,10 @@ export interface KubernetesProvider extends HandProvider {
 }
 
 const DEFAULT_START_MS = 5 * 60_000;
+const UNWATCHED: ProvisionOptions = {
+  onWaiting: () => {},
+  abandoned: new AbortController().signal,
+};
 const DEFAULT_ANSWER_MS = 20_000;
 const GONE = new HandGoneError('The hand was ended.');
 /** Above all that the tools give; below 2 MB even if each character is written as an escape. */
@@ -124,11 +128,11 @@ class KubernetesHands implements KubernetesProvider {
   async #start(
     hand: HandName,
     job: V1Job,
-    { onWaiting }: ProvisionOptions = { onWaiting: () => {} },
+    options: ProvisionOptions = UNWATCHED,
   ): Promise<ProvisionedHand> {
     const { startMs = DEFAULT_START_MS } = this.#options;
     try {
-      const pod = await awaitPod(this.#cluster, hand, job, { startMs, onWaiting });
+      const pod = await awaitPod(this.#cluster, hand, job, { startMs, ...options });
       const instance = pod.metadata?.uid ?? '';
       await this.#greet(hand, instance);
       return { instance };
