@@ -1,9 +1,14 @@
-import type { QueryDefinition, UpdateDefinition } from '@temporalio/common';
+import type {
+  QueryDefinition,
+  UpdateDefinition,
+  WorkflowDefinitionOptions,
+} from '@temporalio/common';
 import {
   ApplicationFailure,
   condition,
   continueAsNew,
   setHandler,
+  setWorkflowOptions,
   workflowInfo,
 } from '@temporalio/workflow';
 import { z } from 'zod';
@@ -13,6 +18,7 @@ import { EnvironmentDefinition } from '../protocol/environment.ts';
 import { FAILURE } from '../protocol/failure.ts';
 import { agentMessages, environmentMessages, type RegistryEntry } from '../protocol/messages.ts';
 import { jsonBytes } from '../protocol/oversized.ts';
+import { isVersioned } from './is-versioned.ts';
 
 /** The server allows 2,000 updates in one run. */
 const UPDATES_PER_RUN = 1_000;
@@ -57,6 +63,17 @@ export async function environment(input: unknown): Promise<void> {
     invalid: FAILURE.environmentInvalid,
     archived: FAILURE.environmentArchived,
   });
+}
+
+setWorkflowOptions(versioning, agent);
+setWorkflowOptions(versioning, environment);
+
+/**
+ * Entities live for ever and only answer: pinned as sessions are, they would keep the first version
+ * of the worker from ever retiring. A worker without versions refuses any behavior.
+ */
+function versioning(): WorkflowDefinitionOptions {
+  return isVersioned() ? { versioningBehavior: 'AUTO_UPGRADE' } : {};
 }
 
 async function registryEntity<Definition, Input>(

@@ -1,5 +1,6 @@
-import { makeContinueAsNewFunc, workflowInfo } from '@temporalio/workflow';
+import { makeContinueAsNewFunc } from '@temporalio/workflow';
 import type { SessionInput } from '../protocol/session.ts';
+import { isVersioned } from './is-versioned.ts';
 import type { SessionState } from './session-state.ts';
 
 type Session = (input: SessionInput) => Promise<void>;
@@ -10,9 +11,8 @@ export function rollOver(state: SessionState): Promise<never> {
   if (agent === null || environment === null) {
     throw new TypeError('a session rolled over before it opened');
   }
-  const versioned = workflowInfo().currentDeploymentVersion !== undefined;
   const next = makeContinueAsNewFunc<Session>(
-    versioned ? { initialVersioningBehavior: 'AUTO_UPGRADE' } : {},
+    isVersioned() ? { initialVersioningBehavior: 'AUTO_UPGRADE' } : {},
   );
   return next(state.toContinuedInput(agent, environment));
 }

@@ -3,7 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { getSession, send, upgrade } from '../../protocol/messages.ts';
+import {
+  agentMessages,
+  getSession,
+  registryWorkflowId,
+  send,
+  upgrade,
+} from '../../protocol/messages.ts';
 import { TASK_QUEUE } from '../../protocol/task-queue.ts';
 import { fromConversation, says } from '../../rehearsal/script.ts';
 import { type RehearsalServer, startRehearsalServer } from '../../rehearsal/server.ts';
@@ -93,4 +99,20 @@ test('a pinned session → stays on its version until it is told to upgrade', as
   await waitFor('the third answer', () => model.requests.length === 3);
   const texts = JSON.stringify(model.requests[2]?.body.messages);
   expect(texts).toContain('still the old one?');
+});
+
+test('a registered agent → answered by the current version, so that older ones can retire', async () => {
+  await deploy('three');
+  const client = new Client({ connection });
+  const handle = await client.workflow.start('agent', {
+    workflowId: registryWorkflowId('agent', 'kept'),
+    taskQueue: TASK_QUEUE.session,
+    args: [{ name: 'one' }],
+  });
+  expect(await handle.query(agentMessages.get)).toMatchObject({ version: 1 });
+  await deploy('four');
+  for (const worker of workers.splice(0, workers.length - 1)) await worker.stop();
+  const updated = await handle.executeUpdate(agentMessages.update, { args: [{ name: 'two' }] });
+  expect(updated).toMatchObject({ version: 2 });
+  expect(await handle.query(agentMessages.get, 1)).toMatchObject({ definition: { name: 'one' } });
 });
