@@ -29,7 +29,7 @@ const STOP_GRACE_MS = 10_000;
 const FIRST_BACKOFF_MS = 250;
 const MAX_BACKOFF_MS = 15_000;
 /** A worker that polled this long was well: the next one starts at once. */
-const WELL_AFTER_MS = 30_000;
+const WELL_AFTER_MS = 5_000;
 
 interface Ended {
   readonly polled: boolean;

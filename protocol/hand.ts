@@ -58,7 +58,10 @@ export interface ReleaseInput {
  * `execute` are `ExecuteProgress`.
  */
 export interface HandActivities {
-  /** Makes the hand, or adopts the one made for the same name and generation. */
+  /**
+   * Makes the hand, or adopts the one made for the same name and generation. Heartbeats at least
+   * every 5 s.
+   */
   provision(input: ProvisionInput): Promise<ProvisionResult>;
   /**
    * Runs one call exactly once on exactly this instance. Tool failures, lost hands and unknown

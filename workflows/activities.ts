@@ -24,9 +24,12 @@ export const { respond } = proxyActivities<Pick<BrainActivities, 'respond'>>({
   },
 });
 
-/** Short work of the brain that always ends: it is retried until it does. */
+/**
+ * Short work of the brain that always ends: it is retried until it does. It has no heartbeat, so
+ * this is how long a worker killed within it goes unnoticed.
+ */
 export const { record, resolve } = proxyActivities<Pick<BrainActivities, 'record' | 'resolve'>>({
-  startToCloseTimeout: '20 seconds',
+  startToCloseTimeout: '4 seconds',
   retry: { initialInterval: '250 milliseconds', maximumInterval: '10 seconds' },
 });
 
@@ -40,8 +43,8 @@ export const { execute } = proxyActivities<Pick<HandActivities, 'execute'>>({
 
 export const { provision } = proxyActivities<Pick<HandActivities, 'provision'>>({
   startToCloseTimeout: '10 minutes',
-  heartbeatTimeout: '30 seconds',
-  retry: { initialInterval: '500 milliseconds', maximumInterval: '30 seconds' },
+  heartbeatTimeout: '6 seconds',
+  retry: { initialInterval: '250 milliseconds', maximumInterval: '30 seconds' },
 });
 
 /** Bounded: a session does not wait for a hands worker that no longer exists. */

@@ -21,6 +21,8 @@ import type { UserEvent } from '../protocol/user-event.ts';
 import { Details } from './details.ts';
 
 const MAX_RECENT_UPDATES = 1_000;
+/** The server allows 2,000; interrupts alone use them up without a step that could suggest more. */
+const MAX_UPDATES_OF_RUN = 1_500;
 
 /** Over the server's 2 MB it would end the session. */
 const MAX_CARRIED_BYTES = 1_900_000;
@@ -49,6 +51,7 @@ export class SessionState {
   steps = 0;
   turns = 0;
   private recentUpdates: RecentUpdate[] = [];
+  private updatesOfRun = 0;
   private readonly recentCounts = new Map<string, number>();
   private readonly runIndex: number;
   private readonly runIds: readonly string[];
@@ -79,6 +82,8 @@ export class SessionState {
   remember(updateId: string, count: number): void {
     this.recentUpdates.push({ id: updateId, count });
     this.recentCounts.set(updateId, count);
+    this.updatesOfRun += 1;
+    if (this.updatesOfRun >= MAX_UPDATES_OF_RUN) this.rollOverSuggested = true;
     if (this.recentUpdates.length <= MAX_RECENT_UPDATES) return;
     const oldest = this.recentUpdates.shift();
     if (oldest !== undefined) this.recentCounts.delete(oldest.id);
@@ -178,5 +183,7 @@ export class SessionState {
     for (const call of continued.calls) this.calls.set(call.id, call);
     for (const [name, hand] of Object.entries(continued.hands)) this.hands.set(name, hand);
     for (const update of continued.recent_updates) this.remember(update.id, update.count);
+    this.updatesOfRun = 0;
+    this.rollOverSuggested = false;
   }
 }

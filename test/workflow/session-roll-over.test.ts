@@ -77,4 +77,19 @@ describe('a roll-over', () => {
     await handle.executeUpdate(send, { args: ['go again'] });
     await waitFor('the second turn', () => harness.model.requests.length === 2 * (STEPS + 1));
   });
+
+  test('more interrupts than a run takes updates → rolls over in time, none is refused', async () => {
+    harness = await startHarness({ player: countingPlayer() });
+    const handle = await harness.start();
+    await harness.untilIdle(handle);
+    const firstRun = await runIdOf(handle);
+    const interrupt = { type: 'user.interrupt' as const };
+    for (let sent = 0; sent < 2_100; sent += 10) {
+      const ten = Array.from({ length: 10 }, () =>
+        handle.executeUpdate(send, { args: [interrupt] }),
+      );
+      await Promise.all(ten);
+    }
+    expect(await runIdOf(handle)).not.toBe(firstRun);
+  }, 60_000);
 });
