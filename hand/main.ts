@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync } from 'node:fs';
 import { connect } from 'node:net';
 import { createBashTool } from './bash-tool.ts';
 import { endProcesses } from './end-processes.ts';
@@ -38,7 +38,12 @@ async function main(settings: HandSettings): Promise<void> {
   process.stdin.on('error', () => void leave());
   serveHand(
     hand,
-    { type: 'hello', instance, sockets_blocked: await areSocketsBlocked() },
+    {
+      type: 'hello',
+      instance,
+      sockets_blocked: await areSocketsBlocked(),
+      kernel_settings_blocked: areKernelSettingsBlocked(),
+    },
     { input: process.stdin, output: process.stdout },
   );
   setTimeout(() => void files.preload(), PRELOAD_AFTER_MS).unref();
@@ -51,6 +56,19 @@ function areSocketsBlocked(): Promise<boolean> {
       resolve(error.code === 'EPERM' || error.code === 'EACCES');
     });
   });
+}
+
+/**
+ * The program that the kernel starts, outside every sandbox, when a process crashes is such a
+ * setting. Opening it changes nothing.
+ */
+function areKernelSettingsBlocked(): boolean {
+  try {
+    closeSync(openSync('/proc/sys/kernel/core_pattern', constants.O_WRONLY));
+    return false;
+  } catch {
+    return true;
+  }
 }
 
 // Loaded as a module, by whoever fills the cache of compiled code, it does nothing.

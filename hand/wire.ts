@@ -46,6 +46,8 @@ export interface HandHello {
   readonly instance: string;
   /** Whether the hand found that it cannot open unix sockets, which isolation must see to. */
   readonly sockets_blocked: boolean;
+  /** Whether the hand found that it cannot change this machine's kernel settings. */
+  readonly kernel_settings_blocked?: boolean;
 }
 
 export type HandFrame = HandHello | HandReply;

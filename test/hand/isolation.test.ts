@@ -146,8 +146,30 @@ describe.skipIf(!IS_ISOLATED)(`a hand is confined (${NEEDS})`, () => {
     expect(result.text).toMatch(/ENETUNREACH|EHOSTUNREACH/);
   });
 
+  test('cannot change a setting of the kernel, nor undo what forbids it', async () => {
+    // Written over with what it holds; a program named there is started outside every sandbox.
+    const rewrite =
+      'old=$(cat /proc/sys/kernel/core_pattern); printf %s "$old" > /proc/sys/kernel/core_pattern && echo written';
+    const { text } = await hand.bash(`
+      ${rewrite}
+      umount /proc/sys; mount -o remount,bind,rw /proc/sys; ${rewrite}
+      unshare -Urm bash -c '${rewrite}; umount /proc/sys; mount -o remount,bind,rw /proc/sys; ${rewrite}'
+      unshare -U --map-user=1000 -m bash -c 'umount -l /proc/sys; mount -o remount,bind,rw /proc/sys; ${rewrite}'
+      unshare -U --map-user=1000 -mpf bash -c 'mkdir p; mount -t proc proc p && echo mounted'
+      for process in /proc/[0-9]*; do nsenter -t \${process#/proc/} -U -m true 2>/dev/null && echo entered $process; done`);
+    expect(text).toMatch(/Read-only file system|Permission denied/);
+    expect(text).not.toMatch(/^(written|mounted|entered)/m);
+  });
+
+  test.skipIf(process.getuid?.() !== 0)('cannot read what only root may read', async () => {
+    expect((await hand.bash('cat /etc/shadow')).text).not.toContain('root:');
+    expect((await hand.bash('grep CapEff /proc/self/status')).text).toMatch(/\t0+$/);
+  });
+
   test('sees no API key, and nothing else of the worker’s environment', async () => {
-    const { text } = await hand.bash('env | sort; tr "\\0" "\\n" </proc/$PPID/environ');
+    const { text } = await hand.bash(
+      'env | sort; for file in /proc/[0-9]*/environ; do tr "\\0" "\\n" <$file; done 2>/dev/null',
+    );
     expect(text).not.toContain(SECRET);
     const names = [...text.matchAll(/^([A-Za-z_]+)=/gm)].map((match) => match[1]);
     expect(new Set(names)).toEqual(

@@ -26,6 +26,20 @@ export interface Daemon {
 const CLOSE_INHERITED_FILES =
   'for file in $(ls /proc/$$/fd); do ((file > 2)) && eval "exec $file>&-"; done';
 
+/**
+ * A sandbox of root has root's hold on files of the kernel, whatever its namespace: they become
+ * read-only, and the capabilities that could undo that go. In mounts of its own, so that nothing
+ * changes on this machine if the sandbox is none; the daemon tries whether it worked.
+ */
+const GIVE_UP_KERNEL = [
+  'exec unshare --mount --propagation private /bin/sh -c',
+  quote(
+    'mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && ' +
+      'exec setpriv --bounding-set -all --inh-caps -all "$@"',
+  ),
+  'sh',
+].join(' ');
+
 /** @throws {IsolationMissingError} */
 export async function startDaemon(
   settings: SupervisorSettings,
@@ -42,8 +56,8 @@ export async function startDaemon(
   };
   // The runtime sets a TMPDIR of its own for networked sandboxes.
   const command = [
-    `cd ${quote(folder.workspace)} &&`,
-    `TMPDIR=${quote(folder.temporary)} exec`,
+    `cd ${quote(folder.workspace)} && export TMPDIR=${quote(folder.temporary)} &&`,
+    isIsolated && process.getuid?.() === 0 ? GIVE_UP_KERNEL : 'exec',
     ...[process.execPath, HAND_PROGRAM, JSON.stringify(handSettings)].map(quote),
   ].join(' ');
   const wrapped = isIsolated ? await isolate(command, settings, folder) : undefined;

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { homedir, tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -9,6 +9,14 @@ const PACKAGE_ROOT = fileURLToPath(new URL('../../../', import.meta.url)).replac
 /** The daemon's program. */
 export const HAND_PROGRAM = join(PACKAGE_ROOT, 'hand', 'main.ts');
 
+/** What only root may read, and what is in folders of the usual services of a machine. */
+const ROOT_ONLY = [
+  ...['/etc/shadow', '/etc/shadow-', '/etc/gshadow', '/etc/gshadow-', '/etc/sudoers.d'],
+  ...['/etc/ssh', '/etc/ssl/private', '/etc/kubernetes', '/etc/rancher', '/etc/docker'],
+  ...['/var/lib/kubelet', '/var/lib/docker', '/var/lib/containerd', '/var/lib/rancher'],
+  ...['/var/lib/etcd', '/var/lib/postgresql', '/var/lib/mysql', '/var/log', '/var/spool'],
+];
+
 /**
  * What a sandbox may not read: people's homes, this program's own folder (where a `.env` may lie),
  * the state folder with everyone's workspaces, host sockets, and the temporary files of others. To
@@ -17,7 +25,8 @@ export const HAND_PROGRAM = join(PACKAGE_ROOT, 'hand', 'main.ts');
 export function hiddenPaths(stateFolder: string): string[] {
   const homes = [homedir(), userInfo().homedir, '/root', '/home'];
   const shared = ['/run', '/tmp', '/var/tmp', tmpdir()];
-  return [...new Set([...homes, ...shared, PACKAGE_ROOT, stateFolder])].filter(
+  const ofRoot = process.getuid?.() === 0 ? ROOT_ONLY.filter((path) => existsSync(path)) : [];
+  return [...new Set([...homes, ...shared, ...ofRoot, PACKAGE_ROOT, stateFolder])].filter(
     (path) => path !== '/',
   );
 }

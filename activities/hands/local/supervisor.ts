@@ -74,17 +74,23 @@ async function greeted(
   const hello = await Promise.race([relay.hello, ended.then(() => undefined), silent]);
   timer.abort();
   if (hello === undefined) throw startFailure(settings, errors());
-  if (settings.isolation === 'required' && !isConfined(hello)) {
-    throw missing('unix sockets are open inside the sandbox');
-  }
+  const opening = settings.isolation === 'required' ? openingOf(hello) : undefined;
+  if (opening !== undefined) throw missing(opening);
 }
 
-function isConfined(hello: HandHello): boolean {
-  return hello.sockets_blocked;
+/** Where the sandbox is not closed, by the daemon's own attempt. */
+function openingOf(hello: HandHello): string | undefined {
+  if (!hello.sockets_blocked) return 'unix sockets are open inside the sandbox';
+  if (hello.kernel_settings_blocked !== true) {
+    return 'kernel settings of this machine are open inside the sandbox';
+  }
+  return undefined;
 }
 
 function startFailure(settings: SupervisorSettings, errors: string): Error {
-  const isRefused = settings.isolation === 'required' && /bwrap:|apply-seccomp/.test(errors);
+  const isRefused =
+    settings.isolation === 'required' &&
+    /bwrap:|apply-seccomp|unshare:|mount:|setpriv/.test(errors);
   if (isRefused) return missing(errors);
   return new Error(`The hand's daemon did not start: ${errors || 'it said nothing'}`);
 }
