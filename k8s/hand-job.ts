@@ -69,7 +69,8 @@ function toPodSpec(recipe: HandRecipe): V1PodSpec {
   };
 }
 
-function toContainer({ image, cpuCores, memoryMib, diskMib }: HandRecipe): V1Container {
+function toContainer(recipe: HandRecipe): V1Container {
+  const { hand, image, cpuCores, memoryMib, diskMib } = recipe;
   const cpuMillis = Math.round(cpuCores * 1000);
   const memory = `${memoryMib}Mi`;
   const storage = `${diskMib + STATE_MIB}Mi`;
@@ -77,7 +78,8 @@ function toContainer({ image, cpuCores, memoryMib, diskMib }: HandRecipe): V1Con
     name: HAND_CONTAINER,
     image,
     imagePullPolicy: 'IfNotPresent',
-    command: ['tini', '--', 'node', `${SANDBOX.program}/k8s/sandbox/daemon.ts`, '$(POD_UID)'],
+    command: ['tini', '--', 'node', `${SANDBOX.program}/k8s/sandbox/daemon.ts`],
+    args: ['$(POD_UID)', String(hand.generation)],
     workingDir: SANDBOX.workspace,
     env: [{ name: 'POD_UID', valueFrom: { fieldRef: { fieldPath: 'metadata.uid' } } }],
     resources: {

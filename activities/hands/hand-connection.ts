@@ -1,12 +1,12 @@
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CallConflictError } from '../../hand/hand.ts';
-import { isCallResult } from '../../hand/journal-file.ts';
 import {
   type CallResult,
   type HandFrame,
   type HandReply,
   type HandRequest,
+  isHandFrame,
   readFrames,
   writeFrame,
 } from '../../hand/wire.ts';
@@ -51,6 +51,7 @@ const PING_MS = 1_000;
 const STREAM_SILENCE_MS = 5_000;
 const DEFAULT_SILENCE_MS = 30_000;
 const MAX_TAIL_LENGTH = 2_048;
+const MAX_CONFLICT_LENGTH = 1_000;
 const REOPEN_MS = 20;
 
 interface Pending {
@@ -98,9 +99,10 @@ class Connection implements HandConnection {
     const { promise, pending } = this.#start<CallResult>(
       (id) => ({ type: 'run', id, session_id: sessionId, call }),
       (reply, { resolve, reject }) => {
-        if (reply.type === 'result' && isCallResult(reply.result)) resolve(reply.result);
-        else if (reply.type === 'result') reject(new HandGoneError('Its daemon talks nonsense.'));
-        if (reply.type === 'conflict') reject(new CallConflictError(reply.message));
+        if (reply.type === 'result') resolve(reply.result);
+        if (reply.type === 'conflict') {
+          reject(new CallConflictError(reply.message.slice(0, MAX_CONFLICT_LENGTH)));
+        }
         if (reply.type === 'progress') options.onProgress(withoutEnvelope(reply));
       },
     );
@@ -201,6 +203,11 @@ class Connection implements HandConnection {
 
   #onFrame(stream: Duplex, frame: HandFrame): void {
     this.#heardAt = performance.now();
+    if (!isHandFrame({ ...frame })) {
+      this.#rejectAll(new HandGoneError('Its daemon talks nonsense.'));
+      stream.destroy();
+      return;
+    }
     if (frame.type !== 'hello') {
       this.#answeredAt = performance.now();
       this.#pending.get(frame.id)?.onReply(frame);
@@ -247,7 +254,7 @@ function withoutEnvelope(reply: Extract<HandReply, { type: 'progress' }>): {
   readonly output_bytes: number;
 } {
   return {
-    tail: String(reply.tail).slice(-MAX_TAIL_LENGTH),
-    output_bytes: Number(reply.output_bytes),
+    tail: reply.tail.slice(-MAX_TAIL_LENGTH),
+    output_bytes: reply.output_bytes,
   };
 }

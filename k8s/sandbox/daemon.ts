@@ -8,13 +8,16 @@ import { openJournal } from '../../hand/journal.ts';
 import { createOutputPipe } from '../../hand/output-pipe.ts';
 import { serveHand } from '../../hand/serve.ts';
 import { SANDBOX } from './layout.ts';
+import { withNewSandboxNotice } from './new-sandbox-notice.ts';
 
 // The hand's daemon in a pod. Streams come and go by its socket (each is an exec of `attach`), and
-// it lives as long as the pod. Argument: the pod's uid, which is the instance.
+// it lives as long as the pod. Arguments: the pod's uid, which is the instance, and the generation.
 
 const PRELOAD_AFTER_MS = 500;
+/** As a process ends by SIGTERM that does not heed it. */
+const TERMINATED = 143;
 
-function main(instance: string): void {
+function main(instance: string, generation: number): void {
   const { workspace, journal, output, temporary, socket } = SANDBOX;
   for (const folder of [journal, output]) mkdirSync(folder, { recursive: true });
   const processes = createHandProcesses({ instance, ownsNamespace: true });
@@ -25,11 +28,15 @@ function main(instance: string): void {
     pipe: createOutputPipe(`${temporary}/.output-${process.pid}`),
     processes,
   });
-  const hand = createHand({ journal: openJournal(journal), tools: { bash, ...files.tools } });
+  const tools = { bash, ...files.tools };
+  const hand = createHand({
+    journal: openJournal(journal),
+    tools: generation === 1 ? tools : withNewSandboxNotice(tools),
+  });
 
   // At once, and every process of the pod with it: a call that its pod's end cuts short must be told
-  // as lost, not as a command that failed.
-  process.on('SIGTERM', () => process.exit());
+  // as lost, not as a command that failed. Not with 0, which would make an evicted pod a success.
+  process.on('SIGTERM', () => process.exit(TERMINATED));
   rmSync(socket, { force: true });
   createServer((stream) => {
     const hello = { type: 'hello', instance, sockets_blocked: false } as const;
@@ -39,5 +46,5 @@ function main(instance: string): void {
 }
 
 // Loaded as a module, by whoever fills the cache of compiled code, it does nothing.
-const instance = process.argv[2];
-if (import.meta.main && instance !== undefined) main(instance);
+const [instance, generation] = process.argv.slice(2);
+if (import.meta.main && instance !== undefined) main(instance, Number(generation));

@@ -61,7 +61,7 @@ describeCluster('a hand in a cluster', (cluster) => {
     ]);
     await first.bash('touch mine');
     expect(await named.bash('ls')).toEqual({ text: '', is_error: false });
-    expect((await next.bash('ls')).text).not.toContain('mine');
+    expect((await next.bash('ls')).text).toMatch(/^\[this is a new, empty sandbox: [^\n]*\]$/);
   });
 
   test('released → its Job and pod go; released again → nothing to do', async () => {
@@ -93,7 +93,7 @@ describeCluster('a hand in a cluster', (cluster) => {
     });
   });
 
-  test('100 MB of output → its end, the rest in a file, and the worker keeps little', async () => {
+  test('100 MB of output → its end, and the whole in a file', async () => {
     const hand = await hands.provision();
     const { text } = await hand.bash('head -c 100000000 /dev/zero | tr "\\0" x; echo; echo end');
     expect(text.length).toBeLessThan(110_000);
@@ -113,6 +113,20 @@ describeCluster('a hand in a cluster', (cluster) => {
     expect(text).toMatch(/^0$/m);
     expect(text).toMatch(/^exit (124|1)$/m);
     expect(text).toMatch(/CapEff:\s*0000000000000000\nNoNewPrivs:\s*1\nSeccomp:\s*2/);
+  });
+
+  test('unrestricted networking → names and the world, but no private address', async () => {
+    const environment = { networking: { type: 'unrestricted' as const } };
+    const hand = await hands.provision({ environment });
+    const { hostname, port } = cluster().admin.access.server;
+    const name = 'getent hosts kubernetes.default.svc';
+    const reach = `timeout 2 bash -c "echo > /dev/tcp/${hostname}/${port === '' ? 443 : port}"`;
+    // Policies take a moment to know a new pod.
+    const isOpen = async (): Promise<boolean> => !(await hand.bash(name)).is_error;
+    await waitFor('names to be resolved', isOpen);
+    expect((await hand.bash(reach)).is_error).toBe(true);
+    const closed = await hands.provision();
+    expect((await closed.bash(`timeout 5 ${name}`)).is_error).toBe(true);
   });
 
   test('two streams of two workers at once → each call has its own answer', async () => {

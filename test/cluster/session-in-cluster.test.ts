@@ -120,7 +120,7 @@ describeCluster('a session whose hand is in a cluster', (cluster) => {
       '1000',
       'waiting for a kill\n1',
       expect.stringMatching(/^Outcome unknown: the sandbox was lost .* new, empty sandbox/),
-      '0',
+      expect.stringMatching(/^\[this is a new, empty sandbox: .*\]\n0$/),
     ]);
     await handle.cancel();
     await handle.result().catch(() => {});

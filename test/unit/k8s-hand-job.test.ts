@@ -22,7 +22,7 @@ test('a recipe of defaults → this Job', () => {
         "annotations": {
           "drover.dev/hand-name": "main",
           "drover.dev/session-id": "session-1",
-          "drover.dev/spec-hash": "bd18c7ae7fe238d4c670eb26e02d9ef6",
+          "drover.dev/spec-hash": "5dba0378d141a702e9f74e4297f3114d",
         },
         "labels": {
           "app.kubernetes.io/managed-by": "drover",
@@ -54,12 +54,15 @@ test('a recipe of defaults → this Job', () => {
             "automountServiceAccountToken": false,
             "containers": [
               {
+                "args": [
+                  "$(POD_UID)",
+                  "1",
+                ],
                 "command": [
                   "tini",
                   "--",
                   "node",
                   "/opt/drover/k8s/sandbox/daemon.ts",
-                  "$(POD_UID)",
                 ],
                 "env": [
                   {

@@ -26,7 +26,12 @@ test.each([
     { conditions: [{ type: 'PodScheduled', status: 'False', message: '0/3 nodes' }] },
     /no node can take its pod: 0\/3 nodes/,
   ],
-])('%s → starting', (_what, status, waitingFor) => {
+  [
+    'an end whose reason is not told yet',
+    { phase: 'Running', ...container({ terminated: { exitCode: 0 } }) },
+    undefined,
+  ],
+])('%s → neither there nor ended', (_what, status, waitingFor) => {
   const state = readPodState(podWith(status));
   expect(state).toMatchObject({ type: 'starting' });
   if (waitingFor === undefined) expect(state).toHaveProperty('waitingFor', undefined);
@@ -50,6 +55,17 @@ test.each([
     FAILURE.sandboxUnavailable,
     true,
     /Evicted\): disk/,
+  ],
+  [
+    'a disruption whose reason only a condition tells',
+    {
+      phase: 'Failed',
+      conditions: [{ type: 'DisruptionTarget', status: 'True', reason: 'Evicted', message: 'low' }],
+      ...container({ terminated: { exitCode: 143 } }),
+    },
+    FAILURE.sandboxUnavailable,
+    true,
+    /Evicted\): low/,
   ],
   [
     'a lost node',
@@ -78,13 +94,6 @@ test.each([
     FAILURE.sandboxStartFailed,
     false,
     /exit code 3: help/,
-  ],
-  [
-    'an end that the phase does not show yet',
-    { phase: 'Running', ...container({ terminated: { exitCode: 0 } }) },
-    FAILURE.sandboxStartFailed,
-    false,
-    /exit code 0: it said nothing/,
   ],
 ])('%s → ended, in words', (_what, status, type, isPassing, text) => {
   expect(readPodState(podWith(status))).toEqual({

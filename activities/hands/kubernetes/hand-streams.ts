@@ -4,7 +4,7 @@ import { ClusterError } from '../../../k8s/connection/cluster-error.ts';
 import type { HandCluster } from '../../../k8s/hand-cluster.ts';
 import type { HandName } from '../../../protocol/hand.ts';
 import { createHandConnection, type HandConnection, HandGoneError } from '../hand-connection.ts';
-import { readPodState } from './pod-state.ts';
+import { type Cause, readPodState } from './pod-state.ts';
 
 /** The standing streams of a worker: one for each hand instance that it uses. */
 export interface HandStreams {
@@ -14,6 +14,16 @@ export interface HandStreams {
   /** Rejects what is pending on the stream with `reason`. */
   forget(instance: string, reason: Error): void;
   closeAll(reason: Error): void;
+}
+
+/** The pod of a hand has ended, and says why. */
+export class PodEndedError extends HandGoneError {
+  readonly reason: Cause;
+
+  constructor(reason: Cause) {
+    super(reason.text);
+    this.reason = reason;
+  }
 }
 
 interface Standing {
@@ -62,7 +72,7 @@ async function openStream(cluster: HandCluster, hand: HandName, instance: string
   const pod = await findPod(cluster, hand, instance);
   if (pod === undefined) throw new HandGoneError('its pod does not exist any more');
   const state = readPodState(pod);
-  if (state.type === 'ended') throw new HandGoneError(state.cause.text);
+  if (state.type === 'ended') throw new PodEndedError(state.cause);
   return cluster.attach(pod);
 }
 

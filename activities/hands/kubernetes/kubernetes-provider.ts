@@ -25,7 +25,7 @@ import type {
 } from '../provider.ts';
 import { awaitPod, NoPodError } from './await-pod.ts';
 import { ensureJob, isHandJob } from './ensure-job.ts';
-import { createHandStreams, type HandStreams } from './hand-streams.ts';
+import { createHandStreams, type HandStreams, PodEndedError } from './hand-streams.ts';
 import { lostOutcome } from './lost-hand.ts';
 import { toClusterFailure, toSandboxFailure } from './sandbox-failure.ts';
 
@@ -155,6 +155,7 @@ class KubernetesHands implements KubernetesProvider {
     } catch (error) {
       this.#streams.forget(instance, GONE);
       await answered.catch(() => {});
+      if (error instanceof PodEndedError) throw new NoPodError(error.reason);
       if (!(error instanceof HandGoneError)) throw error;
       const type = FAILURE.sandboxStartFailed;
       throw new NoPodError({ type, text: error.message, isPassing: true });

@@ -32,9 +32,8 @@ export function readPodState(pod: V1Pod): PodState {
   if (metadata?.deletionTimestamp !== undefined) {
     return { type: 'ended', cause: passing(FAILURE.sandboxUnavailable, 'its pod was deleted') };
   }
-  const terminated = container?.state?.terminated;
-  if (terminated !== undefined) return { type: 'ended', cause: causeOfEnd(pod, container) };
   if (container?.state?.running !== undefined) return { type: 'running' };
+  // A container that has ended shows before the reason does, which comes with the phase.
   return stateOfPending(pod, container);
 }
 
@@ -71,7 +70,8 @@ function causeOfEnd({ status }: V1Pod, container: V1ContainerStatus | undefined)
     const text = 'it ran out of memory and was killed; its environment sets config.memory_mib';
     return lasting(FAILURE.sandboxOutOfMemory, text);
   }
-  const { reason, message } = status ?? {};
+  const disruption = status?.conditions?.find(({ type }) => type === 'DisruptionTarget');
+  const { reason, message } = status?.reason === undefined ? (disruption ?? {}) : status;
   if (reason === 'DeadlineExceeded') {
     const text = 'it reached its longest lifetime (config.max_lifetime_seconds)';
     return passing(FAILURE.sandboxUnavailable, text);

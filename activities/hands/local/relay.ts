@@ -3,6 +3,7 @@ import {
   type HandFrame,
   type HandHello,
   type HandRequest,
+  isHandFrame,
   readFrames,
   writeFrame,
 } from '../../../hand/wire.ts';
@@ -29,6 +30,8 @@ export function createRelay(
     /** Called with the number of calls that have no result. */
     onCalls(running: number): void;
     onEndRequest(): void;
+    /** What the daemon says is not what a daemon of ours says. */
+    onNonsense(): void;
   },
 ): Relay {
   const sockets = new Map<string, Socket>();
@@ -37,7 +40,12 @@ export function createRelay(
   let greeting: HandHello | undefined;
   let connections = 0;
 
+  daemon.output.on('error', on.onNonsense);
   readFrames<HandFrame>(daemon.output, (frame) => {
+    if (!isHandFrame({ ...frame })) {
+      on.onNonsense();
+      return;
+    }
     if (frame.type === 'hello') {
       greeting = frame;
       hello.resolve(frame);

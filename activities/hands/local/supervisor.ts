@@ -35,6 +35,7 @@ export async function supervise(
   const relay = createRelay(daemon, {
     onCalls: lease.onCalls,
     onEndRequest: () => end.resolve('released'),
+    onNonsense: () => end.resolve('its daemon talks nonsense'),
   });
   const errors = collectErrors(daemon);
   const watch = setInterval(() => {
