@@ -90,6 +90,7 @@ describeCluster('a call runs once', (cluster) => {
       await expect(hand.bash(command, call)).rejects.toMatchObject({
         type: FAILURE.sandboxClusterUnreachable,
         nonRetryable: false,
+        message: expect.stringMatching('cannot be asked: no answer'),
       });
       isAway = false;
       expect((await hand.bash(command, call)).text).toBe('done');

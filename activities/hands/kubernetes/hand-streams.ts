@@ -9,8 +9,8 @@ import { type Cause, readPodState } from './pod-state.ts';
 /** The standing streams of a worker: one for each hand instance that it uses. */
 export interface HandStreams {
   to(hand: HandName, instance: string): HandConnection;
-  /** The cluster itself gave no answer when the instance was last asked for. */
-  isClusterAway(instance: string): boolean;
+  /** Why the cluster itself gave no answer when the instance was last asked for, if it did not. */
+  clusterTrouble(instance: string): string | undefined;
   /** Rejects what is pending on the stream with `reason`. */
   forget(instance: string, reason: Error): void;
   closeAll(reason: Error): void;
@@ -28,7 +28,7 @@ export class PodEndedError extends HandGoneError {
 
 interface Standing {
   readonly connection: HandConnection;
-  isClusterAway: boolean;
+  clusterTrouble: string | undefined;
 }
 
 export function createHandStreams(
@@ -40,23 +40,23 @@ export function createHandStreams(
     const open = async (): Promise<Duplex> => {
       try {
         const stream = await openStream(cluster, hand, instance);
-        started.isClusterAway = false;
+        started.clusterTrouble = undefined;
         return stream;
       } catch (error) {
-        started.isClusterAway = error instanceof ClusterError && isAway(error);
+        started.clusterTrouble = troubleOf(error);
         throw error;
       }
     };
     const started: Standing = {
       connection: createHandConnection({ instance, open, ...options }),
-      isClusterAway: false,
+      clusterTrouble: undefined,
     };
     standing.set(instance, started);
     return started;
   };
   const streams: HandStreams = {
     to: (hand, instance) => (standing.get(instance) ?? start(hand, instance)).connection,
-    isClusterAway: (instance) => standing.get(instance)?.isClusterAway ?? false,
+    clusterTrouble: (instance) => standing.get(instance)?.clusterTrouble,
     forget(instance, reason) {
       standing.get(instance)?.connection.close(reason);
       standing.delete(instance);
@@ -95,6 +95,6 @@ async function listPods(cluster: HandCluster, hand: HandName): Promise<readonly 
   }
 }
 
-function isAway({ status }: ClusterError): boolean {
-  return status === 0;
+function troubleOf(error: unknown): string | undefined {
+  return error instanceof ClusterError && error.status === 0 ? error.message : undefined;
 }

@@ -103,9 +103,11 @@ class KubernetesHands implements KubernetesProvider {
       return toOutcome(await stream.run(session_id, call, options));
     } catch (error) {
       if (!(error instanceof HandGoneError)) throw error;
-      const isClusterAway = this.#streams.isClusterAway(hand.instance);
+      const trouble = this.#streams.clusterTrouble(hand.instance);
       this.#streams.forget(hand.instance, GONE);
-      if (isClusterAway) throw clusterAway();
+      if (trouble !== undefined) {
+        throw clusterAway(`The call goes on in its hand, which cannot be asked: ${trouble}`);
+      }
       const because = await this.#endLost(hand);
       return lostOutcome(because ?? error.message);
     }
@@ -224,9 +226,7 @@ function ignoreRefusal(error: unknown): void {
   if (!(error instanceof ClusterError)) throw error;
 }
 
-function clusterAway(
-  message = 'The cluster does not answer; the call goes on in its hand.',
-): ApplicationFailure {
+function clusterAway(message: string): ApplicationFailure {
   return ApplicationFailure.create({ type: FAILURE.sandboxClusterUnreachable, message });
 }
 
