@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import type { CallResult } from './wire.ts';
+import { type CallResult, isCallResult } from './wire.ts';
 
 /** States of a call. `queued` and `running` never outlive the daemon that wrote them. */
 export type CallState = 'queued' | 'running' | 'done' | 'cancelled';
@@ -84,10 +84,4 @@ function isJournalLine(value: unknown): value is JournalLine {
   if (!('state' in value) || typeof value.state !== 'string') return false;
   if (!('result' in value)) return value.state !== 'done';
   return isCallResult(value.result);
-}
-
-export function isCallResult(value: unknown): value is CallResult {
-  if (typeof value !== 'object' || value === null) return false;
-  if (!('text' in value) || typeof value.text !== 'string') return false;
-  return 'is_error' in value && typeof value.is_error === 'boolean';
 }

@@ -52,6 +52,29 @@ export interface HandHello {
 
 export type HandFrame = HandHello | HandReply;
 
+/** A command in the sandbox may have got hold of its daemon: nothing that comes out is trusted. */
+export function isHandFrame(frame: Readonly<Record<string, unknown>>): boolean {
+  const { type, id } = frame;
+  if (type === 'hello') return typeof frame['instance'] === 'string';
+  if (typeof id !== 'string') return false;
+  switch (type) {
+    case 'progress':
+      return typeof frame['tail'] === 'string' && typeof frame['output_bytes'] === 'number';
+    case 'result':
+      return isCallResult(frame['result']);
+    case 'conflict':
+      return typeof frame['message'] === 'string';
+    default:
+      return type === 'acknowledged' || type === 'pong';
+  }
+}
+
+export function isCallResult(value: unknown): value is CallResult {
+  if (typeof value !== 'object' || value === null) return false;
+  if (!('text' in value) || typeof value.text !== 'string') return false;
+  return 'is_error' in value && typeof value.is_error === 'boolean';
+}
+
 const MAX_FRAME_BYTES = 32 * 1024 * 1024;
 const NEWLINE = 0x0a;
 

@@ -214,6 +214,26 @@ describe('a lost hand', () => {
     expect(result.text).toMatch(/^Outcome unknown/);
   });
 
+  test.each([
+    '{"type":"progress","id":"1:2","tail":{"toString":1}}',
+    '{"type":"result"}',
+    'null',
+    'x',
+  ])('a command says %s in the name of its daemon → lost, and the worker lives', async (frame) => {
+    const hand = await hands().provision();
+    // The daemon's own standard output, by way of `pidfd_getfd`.
+    const forge = [
+      'import ctypes, os, sys',
+      'stream = ctypes.CDLL(None).syscall(438, os.pidfd_open(int(sys.argv[1])), 1, 0)',
+      'for _ in range(3): os.write(stream, (sys.argv[2] + chr(10)).encode())',
+    ].join('\n');
+    await hand.run('write', { file_path: 'forge.py', content: forge });
+    const result = await hand.bash(`python3 forge.py $PPID '${frame}'; sleep 100`);
+    expect(result).toMatchObject({ is_error: true, lost: true });
+    const next = await hands().provision({ generation: 2 });
+    expect((await next.bash('echo here')).text).toBe('here');
+  });
+
   test('its supervisor killed in mid-call → outcome unknown, and no process is left', async () => {
     const hand = await hands().provision();
     const unknown = await inMidCall(hand, () => process.kill(supervisorOf(hand), 'SIGKILL'));

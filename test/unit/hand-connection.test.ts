@@ -52,7 +52,7 @@ function options(
 /** Answers the first request of a kind that a peer gets. */
 async function answer(peers: readonly Peer[], index: number, result = RESULT): Promise<void> {
   const request = await waitFor('a request', () =>
-    peers[index]?.got.find(({ type }) => type === 'run'),
+    peers[index]?.got.find((asked) => asked.type === 'run'),
   );
   peers[index]?.say({ type: 'result', id: request.id, result });
 }
@@ -113,6 +113,23 @@ describe('a connection', () => {
     const failed = expect(connection.run('s', CALL, options())).rejects.toThrow(HandGoneError);
     await answer(peers, 0, result as unknown as typeof RESULT);
     await failed;
+  });
+
+  test.each<[string, object]>([
+    ['progress', { tail: { toString: 1 }, output_bytes: 1 }],
+    ['progress', { tail: 'x', output_bytes: '1' }],
+    ['result', { result: { text: { a: 1 }, is_error: false } }],
+    ['result', {}],
+    ['conflict', { message: { a: 1 } }],
+    ['no such type', {}],
+  ])('a frame that no hand sends, %s %j → gone', async (type, fields) => {
+    const { connection, peers } = connectionTo();
+    const running = connection.run('s', CALL, options());
+    const request = await waitFor('a request', () =>
+      peers[0]?.got.find((asked) => asked.type === 'run'),
+    );
+    peers[0]?.say({ type, id: request.id, ...fields } as never);
+    await expect(running).rejects.toThrow(HandGoneError);
   });
 
   test('another instance says hello → gone, and it is asked for nothing', async () => {
