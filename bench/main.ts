@@ -8,6 +8,8 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run(): Promise<Report> }>
   history: () => import('./history.ts'),
   wake: () => import('./wake.ts'),
   tail: () => import('./tail.ts'),
+  sandbox: () => import('./sandbox.ts'),
+  exec: () => import('./exec.ts'),
   'replay-recording': () => import('./replay-recording.ts'),
 };
 

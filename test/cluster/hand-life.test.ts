@@ -115,7 +115,7 @@ describeCluster('a hand in a cluster', (cluster) => {
     expect(text).toMatch(/CapEff:\s*0000000000000000\nNoNewPrivs:\s*1\nSeccomp:\s*2/);
   });
 
-  test('unrestricted networking → names and the world, but no private address', async () => {
+  test('unrestricted networking → names are resolved, private addresses stay closed', async () => {
     const environment = { networking: { type: 'unrestricted' as const } };
     const hand = await hands.provision({ environment });
     const { hostname, port } = cluster().admin.access.server;

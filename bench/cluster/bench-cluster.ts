@@ -1,0 +1,92 @@
+import { randomUUID } from 'node:crypto';
+import type { V1Job } from '@kubernetes/client-node';
+import {
+  createKubernetesProvider,
+  type KubernetesProvider,
+} from '../../activities/hands/kubernetes/kubernetes-provider.ts';
+import { readPodState } from '../../activities/hands/kubernetes/pod-state.ts';
+import { type ClusterAccess, openClusterAccess } from '../../k8s/connection/cluster-access.ts';
+import { createHandCluster, type HandCluster } from '../../k8s/hand-cluster.ts';
+import { toHandJob } from '../../k8s/hand-job.ts';
+import { toHandRecipe } from '../../k8s/hand-recipe.ts';
+import { DEFAULT_ENVIRONMENT } from '../../protocol/environment.ts';
+import type { HandInstance, HandName } from '../../protocol/hand.ts';
+import { MissingInputError } from '../missing-input-error.ts';
+
+/** A cluster that benches make hands in. Dispose of it. */
+export interface BenchCluster extends AsyncDisposable {
+  readonly access: ClusterAccess;
+  readonly cluster: HandCluster;
+  readonly provider: KubernetesProvider;
+  readonly image: string;
+  provision(): Promise<HandInstance>;
+  /** Runs `true` on a hand. */
+  runTrue(hand: HandInstance): Promise<void>;
+  release(hand: HandInstance): Promise<void>;
+  /** A Job of the same image that only sleeps, until its container runs. */
+  runBareJob(): Promise<{ readonly job: V1Job; readonly ms: number }>;
+}
+
+const NEVER = new AbortController().signal;
+
+/** @throws MissingInputError without a cluster. */
+export async function openBenchCluster(): Promise<BenchCluster> {
+  const kubeconfig = process.env['KUBECONFIG'];
+  if (kubeconfig === undefined) throw new MissingInputError('set KUBECONFIG to a cluster');
+  const namespace = process.env['DROVER_KUBERNETES_NAMESPACE'] ?? 'drover-hands';
+  const image = process.env['DROVER_SANDBOX_IMAGE'] ?? 'drover/sandbox:0.1.0';
+  const access = await openClusterAccess({ kubeconfig, namespace });
+  const cluster = createHandCluster(access);
+  const provider = createKubernetesProvider({ cluster, image });
+  const environment = { id: null, version: null, definition: DEFAULT_ENVIRONMENT };
+  return {
+    access,
+    cluster,
+    provider,
+    image,
+    async provision() {
+      const hand = newHand();
+      const { instance } = await provider.provision({ hand, environment });
+      return { ...hand, provider: 'kubernetes', instance };
+    },
+    async runTrue(hand) {
+      const call = { id: randomUUID(), name: 'bash', input: { command: 'true' } };
+      const { is_error } = await provider.execute(
+        { hand, session_id: hand.session_id, call },
+        { interrupt: NEVER, detach: NEVER, onProgress: () => {} },
+      );
+      if (is_error) throw new Error('`true` failed');
+    },
+    release: (hand) => provider.release({ hand, keep_workspace: false }),
+    runBareJob: () => runBareJob(cluster, image),
+    async [Symbol.asyncDispose]() {
+      provider.close();
+      access.close();
+    },
+  };
+}
+
+function newHand(): HandName {
+  return { session_id: `bench-${randomUUID()}`, name: 'main', generation: 1 };
+}
+
+async function runBareJob(
+  cluster: HandCluster,
+  image: string,
+): Promise<{ readonly job: V1Job; readonly ms: number }> {
+  const hand = newHand();
+  const wanted = toHandJob(toHandRecipe(hand, {}, { image, network: 'none' }));
+  for (const container of wanted.spec?.template.spec?.containers ?? []) {
+    container.command = ['tini', '--', 'sleep', '1000'];
+    container.args = [];
+  }
+  const start = performance.now();
+  const job = await cluster.createJob(wanted);
+  const stop = new AbortController();
+  for await (const pod of cluster.watchPods(hand, stop.signal)) {
+    const state = readPodState(pod);
+    if (state.type === 'running') return { job, ms: performance.now() - start };
+    if (state.type === 'ended') throw new Error(`the bare Job ended: ${state.cause.text}`);
+  }
+  throw new Error('the watch of the bare Job ended');
+}
