@@ -1,5 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { WorkflowUpdateRPCTimeoutOrCancelledError } from '@temporalio/client';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  isGrpcServiceError,
+  ServiceError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+} from '@temporalio/client';
 import type { LogReader } from '../log/log-reader.ts';
 import { checkEvents } from '../protocol/check-events.ts';
 import { userEventId } from '../protocol/ids.ts';
@@ -20,6 +25,9 @@ export interface SendOptions {
 /** How far back an unanswered sending is looked for. */
 const RECENT_EVENTS = 200;
 
+const GRPC_FAILED_PRECONDITION = 9;
+const TASK_RETRY_MS = 100;
+
 /** One `send`, answered once the events are in the log. */
 export async function sendEvents(
   deps: { readonly requests: Requests; readonly log: LogReader },
@@ -36,13 +44,35 @@ export async function sendEvents(
   const subject = { type: 'session', id: sessionId } as const;
   try {
     return await deps.requests.run(subject, () =>
-      deps.requests.client.workflow
-        .getHandle(sessionId)
-        .executeUpdate(send, { args: [checked.events], updateId: id }),
+      whileTaskFails(() =>
+        deps.requests.client.workflow
+          .getHandle(sessionId)
+          .executeUpdate(send, { args: [checked.events], updateId: id }),
+      ),
     );
   } catch (error) {
     if (!(error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)) throw error;
     return settleUnanswered(deps, sessionId, id, checked.events.length, error);
+  }
+}
+
+/**
+ * A workflow task that failed takes the updates along that it held, though only for its worker was
+ * killed or something arrived as a run ended. The same id is sent again until the deadline.
+ */
+async function whileTaskFails<Result>(request: () => Promise<Result>): Promise<Result> {
+  for (;;) {
+    try {
+      return await request();
+    } catch (error) {
+      const grpc = error instanceof ServiceError ? error.cause : error;
+      const isPassing =
+        isGrpcServiceError(grpc) &&
+        grpc.code === GRPC_FAILED_PRECONDITION &&
+        /workflow task/i.test(grpc.details);
+      if (!isPassing) throw error;
+      await delay(TASK_RETRY_MS);
+    }
   }
 }
 
