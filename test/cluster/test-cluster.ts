@@ -60,8 +60,11 @@ export function describeCluster(name: string, define: (cluster: () => TestCluste
     });
     afterAll(async () => {
       if (opened === undefined) return;
-      await expectNothingLeft(opened);
-      await closeTestCluster(opened);
+      try {
+        await expectNothingLeft(opened);
+      } finally {
+        await closeTestCluster(opened);
+      }
     });
     define(() => {
       if (opened === undefined) throw new Error('the cluster is not open yet');
