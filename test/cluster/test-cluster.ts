@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments, stringify } from 'yaml';
@@ -126,7 +126,6 @@ async function kubeconfigOf(admin: Admin, accountNamespace: string): Promise<str
     'current-context': 'worker',
   };
   writeFileSync(file, stringify(config), { mode: 0o600 });
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
   return file;
 }
 
@@ -187,7 +186,9 @@ export async function expectNothingLeft({ admin, namespace }: TestCluster): Prom
   expect(await left()).toEqual([]);
 }
 
-async function closeTestCluster({ admin, namespace }: TestCluster): Promise<void> {
+async function closeTestCluster(cluster: TestCluster): Promise<void> {
+  const { admin, namespace, workerKubeconfig } = cluster;
+  rmSync(dirname(workerKubeconfig), { recursive: true, force: true });
   for (const name of [namespace, namespace.replace(/-hands$/, '')]) {
     await admin.delete(`/api/v1/namespaces/${name}`);
   }
