@@ -1,9 +1,11 @@
 import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
-import { type JournalLine, journalPath, scanJournal } from './journal-file.ts';
+import { type JournalLine, journalPath, type LineSpan, scanJournal } from './journal-file.ts';
 import { OUTCOME } from './outcome.ts';
 
 const MAX_JOURNAL_BYTES = 64 * 1024 * 1024;
 const KEPT_BYTES = 16 * 1024 * 1024;
+/** No journal of ours gets here; a command may have made it so long that it cannot be read. */
+const MAX_SCANNED_BYTES = 1024 * 1024 * 1024;
 
 /**
  * Shortens a journal that has grown long: every call stays known, so that none can run again, but
@@ -16,12 +18,13 @@ export function compactJournal(
   const path = journalPath(folder);
   const lines = new Map<string, { readonly line: JournalLine; readonly end: number }>();
   let size = 0;
-  scanJournal(path, ({ result: _, ...line }, { offset, length }) => {
+  const noteLine = ({ result: _, ...line }: JournalLine, { offset, length }: LineSpan): void => {
     const hash = line.hash ?? lines.get(line.key)?.line.hash;
     size = offset + length;
     lines.set(line.key, { line: hash === undefined ? line : { ...line, hash }, end: size });
-  });
-  if (size <= limits.maxBytes) return;
+  };
+  const scanned = scanJournal(path, noteLine, MAX_SCANNED_BYTES);
+  if (size <= limits.maxBytes && scanned !== 'part') return;
 
   const draft = `${path}.draft`;
   const file = openSync(draft, 'w', 0o600);
@@ -31,9 +34,10 @@ export function compactJournal(
     if (!isEarly(key)) continue;
     write(line.state === 'done' ? { ...line, result: OUTCOME.forgotten } : line);
   }
-  scanJournal(path, (line) => {
+  const copyLine = (line: JournalLine): void => {
     if (!isEarly(line.key)) write(line);
-  });
+  };
+  scanJournal(path, copyLine, MAX_SCANNED_BYTES);
   fsyncSync(file);
   closeSync(file);
   renameSync(draft, path);

@@ -21,51 +21,74 @@ export interface LineSpan {
 
 const JOURNAL_FILE = 'calls.jsonl';
 const CHUNK_BYTES = 256 * 1024;
+/** Above what any result takes, every character of it written as an escape. */
+const MAX_LINE_BYTES = 4 * 1024 * 1024;
 const NEWLINE = 0x0a;
 
 export function journalPath(folder: string): string {
   return `${folder}/${JOURNAL_FILE}`;
 }
 
+/** How much of a journal a scan has seen; `missing` when there is none. */
+export type Scanned = 'whole' | 'part' | 'missing';
+
 /**
  * Calls `onLine` for every whole line. What is no line of ours (torn by a power cut, or written by
  * a command in the sandbox) is skipped. Never follows a link out of the folder.
  *
- * @returns false when there is no journal to read.
+ * @param lastBytes How much of the file's end is read: a command can make it as long as it likes.
  */
 export function scanJournal(
   path: string,
   onLine: (line: JournalLine, span: LineSpan) => void,
-): boolean {
+  lastBytes = Number.POSITIVE_INFINITY,
+): Scanned {
   let file: number;
   try {
     file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch {
-    return false;
+    return 'missing';
   }
   try {
-    if (!fstatSync(file).isFile()) return false;
-    scan(file, onLine);
-    return true;
+    const status = fstatSync(file);
+    if (!status.isFile()) return 'missing';
+    const start = Math.max(0, status.size - lastBytes);
+    scan(file, { start, end: status.size }, onLine);
+    return start === 0 ? 'whole' : 'part';
   } finally {
     closeSync(file);
   }
 }
 
-function scan(file: number, onLine: (line: JournalLine, span: LineSpan) => void): void {
+function scan(
+  file: number,
+  { start, end }: { readonly start: number; readonly end: number },
+  onLine: (line: JournalLine, span: LineSpan) => void,
+): void {
   const chunk = Buffer.alloc(CHUNK_BYTES);
-  let rest = Buffer.alloc(0);
-  let offset = 0;
-  for (let read = readSync(file, chunk); read > 0; read = readSync(file, chunk)) {
-    const bytes = Buffer.concat([rest, chunk.subarray(0, read)]);
-    let start = 0;
-    for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, start)) {
-      const line = parseLine(bytes.subarray(start, end));
-      if (line !== undefined) onLine(line, { offset: offset + start, length: end - start });
-      start = end + 1;
+  let parts: Buffer[] = [];
+  let length = 0;
+  let position = start;
+  while (position < end) {
+    const read = readSync(file, chunk, 0, CHUNK_BYTES, position);
+    if (read === 0) return;
+    const bytes = chunk.subarray(0, read);
+    let from = 0;
+    for (let to = bytes.indexOf(NEWLINE); to >= 0; to = bytes.indexOf(NEWLINE, from)) {
+      length += to - from;
+      const isKept = length <= MAX_LINE_BYTES;
+      const line = isKept
+        ? parseLine(Buffer.concat([...parts, bytes.subarray(from, to)]))
+        : undefined;
+      if (line !== undefined) onLine(line, { offset: position + to - length, length });
+      parts = [];
+      length = 0;
+      from = to + 1;
     }
-    rest = bytes.subarray(start);
-    offset += start;
+    length += read - from;
+    if (length > MAX_LINE_BYTES) parts = [];
+    else parts.push(Buffer.from(bytes.subarray(from)));
+    position += read;
   }
 }
 

@@ -5,6 +5,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -172,6 +173,29 @@ describe('a call whose hand is gone', () => {
     symlinkSync(elsewhere, journalPath(folder));
     expect(resultOfLostCall(folder, KEY)).toEqual(OUTCOME.unknown);
     expect(readFileSync(elsewhere, 'utf8')).toContain('done');
+  });
+});
+
+describe('a journal that a command made 50 GB long', () => {
+  beforeEach(() => {
+    const journal = openJournal(folder);
+    journal.write({ key, state: 'queued', hash: 'h' }, 'process');
+    journal.close();
+    truncateSync(journalPath(folder), 50 * 1024 ** 3);
+  });
+
+  test('read by a worker → soon, nobody can tell', () => {
+    const startedAt = performance.now();
+    expect(resultOfLostCall(folder, KEY)).toEqual(OUTCOME.unknown);
+    expect(performance.now() - startedAt).toBeLessThan(2_000);
+  });
+
+  test('opened by the next daemon → begun anew', () => {
+    const journal = openJournal(folder);
+    expect(statSync(journalPath(folder)).size).toBe(0);
+    journal.write({ key, state: 'done', result }, 'process');
+    expect(journal.result(key)).toEqual(result);
+    journal.close();
   });
 });
 

@@ -3,6 +3,9 @@ import { type JournalLine, journalPath, scanJournal } from '../../../hand/journa
 import { OUTCOME } from '../../../hand/outcome.ts';
 import type { CallKey, CallResult } from '../../../hand/wire.ts';
 
+/** The worker waits for this scan, and every hand of its with it. */
+const MAX_SCANNED_BYTES = 64 * 1024 * 1024;
+
 /**
  * What became of a call whose instance is gone, by the journal it left. A call that ended there has
  * its result; one that had started has an unknown outcome.
@@ -12,10 +15,13 @@ import type { CallKey, CallResult } from '../../../hand/wire.ts';
 export function resultOfLostCall(journal: string, key: CallKey): CallResult {
   const name = keyOf(key);
   let last: JournalLine | undefined;
-  const isThere = scanJournal(journalPath(journal), (line) => {
-    if (line.key === name) last = line;
-  });
-  if (!isThere) return OUTCOME.unknown;
+  const scanned = scanJournal(
+    journalPath(journal),
+    (line) => {
+      if (line.key === name) last = line;
+    },
+    MAX_SCANNED_BYTES,
+  );
   switch (last?.state) {
     case 'done':
       return last.result ?? OUTCOME.unknown;
@@ -24,6 +30,6 @@ export function resultOfLostCall(journal: string, key: CallKey): CallResult {
     case 'cancelled':
       return OUTCOME.cancelled;
     default:
-      return OUTCOME.neverRan;
+      return scanned === 'whole' ? OUTCOME.neverRan : OUTCOME.unknown;
   }
 }
