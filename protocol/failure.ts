@@ -24,6 +24,8 @@ export const FAILURE = {
   sandboxStartFailed: 'Sandbox.StartFailed',
   sandboxClusterRefused: 'Sandbox.ClusterRefused',
   sandboxClusterUnreachable: 'Sandbox.ClusterUnreachable',
+  /** Details: the generation that the hand is at. Known again only to a session that was reset. */
+  sandboxSuperseded: 'Sandbox.Superseded',
   sandboxJournalConflict: 'Sandbox.JournalConflict',
   sessionInvalidInput: 'Session.InvalidInput',
   sessionInvalidEvent: 'Session.InvalidEvent',

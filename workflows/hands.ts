@@ -1,4 +1,5 @@
-import { ActivityFailure, workflowInfo } from '@temporalio/workflow';
+import { ActivityFailure, ApplicationFailure, workflowInfo } from '@temporalio/workflow';
+import { FAILURE } from '../protocol/failure.ts';
 import type { HandInstance } from '../protocol/hand.ts';
 import type { HandState } from '../protocol/session.ts';
 import { provision, release } from './activities.ts';
@@ -64,7 +65,18 @@ export class Hands {
     return { taskQueue: this.environment().definition.task_queue, summary };
   }
 
+  /** A reset forgets generations that were: the hand says so, and goes on after them. */
   private async make(name: string, generation: number): Promise<HandInstance> {
+    try {
+      return await this.provision(name, generation);
+    } catch (error) {
+      const present = presentGeneration(error);
+      if (present === undefined || present < generation) throw error;
+      return this.make(name, present + 1);
+    }
+  }
+
+  private async provision(name: string, generation: number): Promise<HandInstance> {
     const { hand } = await provision.executeWithOptions(this.options(`provision ${name}`), [
       {
         hand: { session_id: workflowInfo().workflowId, name, generation },
@@ -80,4 +92,12 @@ export class Hands {
     if (environment === null) throw new TypeError('a hand was asked for before the session opened');
     return environment;
   }
+}
+
+function presentGeneration(error: unknown): number | undefined {
+  const cause = error instanceof ActivityFailure ? error.cause : undefined;
+  if (!(cause instanceof ApplicationFailure)) return undefined;
+  const present: unknown = cause.details?.[0];
+  const isSuperseded = cause.type === FAILURE.sandboxSuperseded && typeof present === 'number';
+  return isSuperseded ? present : undefined;
 }

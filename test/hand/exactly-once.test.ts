@@ -9,6 +9,7 @@ import { findHandFolder } from '../../activities/hands/local/hand-folder.ts';
 import { readRecord } from '../../activities/hands/local/supervisor-record.ts';
 import { CallConflictError } from '../../hand/hand.ts';
 import { EnvironmentDefinition } from '../../protocol/environment.ts';
+import { FAILURE } from '../../protocol/failure.ts';
 import type { HandInstance, ToolCall } from '../../protocol/hand.ts';
 import { waitFor } from '../support/wait-for.ts';
 import {
@@ -304,6 +305,15 @@ describe('a lost hand', () => {
     const result = await hand.bash('true');
     expect(result.text).toMatch(/^Outcome unknown/);
     expect(result.lost).toBe(true);
+  });
+
+  test('an earlier generation asked for → refused, naming the present one', async () => {
+    const later = await hands().provision({ generation: 3 });
+    await expect(hands().provision({ generation: 1 })).rejects.toMatchObject({
+      type: FAILURE.sandboxSuperseded,
+      details: [3],
+    });
+    expect((await later.bash('echo alive')).text).toBe('alive');
   });
 
   test('the next generation finds the files, and the journal of the one before', async () => {

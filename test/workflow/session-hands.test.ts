@@ -1,6 +1,7 @@
 import { Context, heartbeat } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterEach, describe, expect, test } from 'vitest';
+import { FAILURE } from '../../protocol/failure.ts';
 import type { HandInstance } from '../../protocol/hand.ts';
 import { getSession } from '../../protocol/messages.ts';
 import { calls, says, scripted } from '../../rehearsal/script.ts';
@@ -143,6 +144,27 @@ describe('hands of a session', () => {
     const events = await harness.log.read(handle.workflowId);
     expect(events.at(-1)?.type).toBe('session.status_terminated');
     expect((await harness.log.session(handle.workflowId)).status).toBe('terminated');
+  });
+
+  test('a hand that is at a later generation than a reset session knows → goes on after it', async () => {
+    const generations: number[] = [];
+    harness = await startHarness({
+      player: scripted([says([calls('bash', { command: 'a' })]), says('Done.')]),
+      hands: okHands({
+        provision: async ({ hand }) => {
+          generations.push(hand.generation);
+          if (hand.generation > 3) return { hand: { ...hand, provider: 'fake', instance: 'x' } };
+          const type = FAILURE.sandboxSuperseded;
+          const message = 'at generation 3 already';
+          throw ApplicationFailure.create({ type, message, nonRetryable: true, details: [3] });
+        },
+      }),
+    });
+    const handle = await harness.start({ initial_events: ['go'] });
+    await harness.untilIdle(handle);
+    expect(generations).toEqual([1, 4]);
+    expect((await handle.query(getSession)).hands['main']?.generation).toBe(4);
+    expect(JSON.stringify(await harness.log.read(handle.workflowId))).toContain('ok: a');
   });
 
   test('cancel in mid-call → its result is waited for, then the hand is released', async () => {

@@ -170,7 +170,12 @@ async function presentInstance(
   if (record === undefined) return undefined;
   if (record.generation > hand.generation) {
     const message = `Hand ${hand.name} of session ${hand.session_id} is at generation ${record.generation} already.`;
-    throw failure(FAILURE.sandboxUnavailable, message, { nonRetryable: true });
+    throw ApplicationFailure.create({
+      type: FAILURE.sandboxSuperseded,
+      message,
+      nonRetryable: true,
+      details: [record.generation],
+    });
   }
   if (record.generation === hand.generation && isUsable(record, isolation)) {
     return { instance: record.instance };
