@@ -12,6 +12,19 @@ const text = z
   .optional()
   .transform((value) => (value === '' ? undefined : value));
 
+/** What cannot be sent as a header would be told, whole, by the error that says so. */
+const secret = text
+  .transform((value) => value?.trim())
+  .refine((value) => value === undefined || /^[\x21-\x7e]+$/.test(value), {
+    message: 'must be one line of ASCII characters without spaces',
+  });
+
+function isPlainUrl(value: string | undefined): boolean {
+  if (value === undefined) return true;
+  const url = URL.parse(value);
+  return url !== null && /^https?:$/.test(url.protocol) && url.username + url.password === '';
+}
+
 const Environment = z.object({
   /** Comma-separated; `all` by default. */
   DROVER_ROLES: text.default('all').transform((value, context): readonly Role[] => {
@@ -39,9 +52,11 @@ const Environment = z.object({
   /** With both, the worker is versioned and its sessions are pinned. */
   DROVER_DEPLOYMENT_NAME: text,
   DROVER_BUILD_ID: text,
-  ANTHROPIC_API_KEY: text,
-  ANTHROPIC_AUTH_TOKEN: text,
-  ANTHROPIC_BASE_URL: text,
+  ANTHROPIC_API_KEY: secret,
+  ANTHROPIC_AUTH_TOKEN: secret,
+  ANTHROPIC_BASE_URL: text.refine(isPlainUrl, {
+    message: 'must be an http or https URL with no name and password in it',
+  }),
 });
 
 export interface WorkerEnvironment {

@@ -38,7 +38,10 @@ export function toModelFailure(error: unknown, nowMs: number): ApplicationFailur
   // Thrown by the SDK before anything is sent, for want of a key.
   if (isMissingCredentials(error)) return permanent(FAILURE.modelAuthentication, MISSING_KEY);
   const text = error instanceof Error ? error.message : String(error);
-  return retry(FAILURE.modelUnavailable, `The answer of the model server broke off: ${text}.`);
+  return retry(
+    FAILURE.modelUnavailable,
+    `The answer of the model server broke off: ${redact(text)}.`,
+  );
 }
 
 const KEY_REMEDY =
@@ -119,9 +122,13 @@ function isMissingCredentials(error: unknown): boolean {
   return error instanceof Error && /could not resolve authentication/i.test(error.message);
 }
 
-/** A proxy may echo the key it was given. */
+/** A proxy may echo the key it was given; what cannot be sent is named whole by who refuses it. */
 function redact(text: string): string {
-  return text.replace(/sk-ant-[\w-]+/g, 'sk-ant-…').replace(/(bearer\s+)[\w.~+/-]+=*/gi, '$1…');
+  return text
+    .replace(/"[^"]*" is an invalid header value/g, 'a key is an invalid header value')
+    .replace(/\/\/[^/@\s]*@/g, '//…@')
+    .replace(/sk-ant-[\w-]+/g, 'sk-ant-…')
+    .replace(/(bearer\s+)[\w.~+/-]+=*/gi, '$1…');
 }
 
 function retry(type: FailureType, message: string, delayMs?: number): ApplicationFailure {
