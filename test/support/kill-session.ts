@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { Worker } from '@temporalio/worker';
 import { createLogReader, type LogReader } from '../../log/log-reader.ts';
-import { getSession } from '../../protocol/messages.ts';
 import type { SessionEvent } from '../../protocol/session-event.ts';
 import { TASK_QUEUE } from '../../protocol/task-queue.ts';
 import type { Player, Turn } from '../../rehearsal/player.ts';
@@ -139,9 +138,9 @@ async function untilIdle(world: KillWorld, handle: WorkflowHandle): Promise<Sess
   await waitFor(
     `${handle.workflowId} to be idle`,
     async () => {
-      // The query fails while no worker polls.
-      const session = await handle.query(getSession).catch(() => undefined);
-      return session?.status === 'idle' && session.stop_reason !== null;
+      // From the log: a query may reach a cold worker, which then knows more than history does.
+      const session = await world.log.session(handle.workflowId);
+      return session.status === 'idle' && session.stop_reason !== null;
     },
     60_000,
   );
