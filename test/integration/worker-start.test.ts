@@ -33,7 +33,7 @@ describe('a worker process', () => {
         HOME: process.env['HOME'] ?? '',
         TEMPORAL_ADDRESS: inject('temporalAddress'),
         DROVER_STATE_FOLDER: stateFolder,
-        ANTHROPIC_API_KEY: 'never used',
+        ANTHROPIC_API_KEY: 'never-used',
         ...variables,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
