@@ -10,8 +10,8 @@ import { startWorld } from './world/world.ts';
 const SIZES = [1_000, 10_000, 50_000] as const;
 const REPEATS = 15;
 const KILLS = 24;
-/** Anywhere in a step, which takes about a second. */
-const KILL_DELAYS_MS = [0, 350, 100, 550, 200, 450, 50, 300] as const;
+/** Anywhere in a phase: the model speaks for about half a second, and a command takes as long. */
+const KILL_DELAYS_MS = [0, 350, 100, 450, 200, 400, 50, 300, 250] as const;
 const AGENT: AgentInput = { name: 'wake', tools: [{ type: 'agent_toolset_20260401' }] };
 
 /** How fast a session wakes: read by a worker that knows nothing of it, and after a kill. */

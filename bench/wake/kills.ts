@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { SessionEventType } from '../../protocol/session-event.ts';
 import { withDeadline } from '../deadline.ts';
 import { timed } from '../measure.ts';
 import { progress } from '../report.ts';
@@ -10,6 +11,9 @@ const IN_FLIGHT_MS = 100;
 const TIMEOUT_MS = 60_000;
 
 export type Phase = 'model' | 'tool';
+
+const PHASES: readonly Phase[] = ['model', 'tool', 'tool', 'model'];
+const BEGINNING = { model: 'span.model_request_start', tool: 'agent.tool_use' } as const;
 
 export interface Kill {
   readonly phase: Phase;
@@ -23,7 +27,7 @@ export interface KillOptions {
   readonly sessionId: string;
   readonly worker: DroverWorkerOptions;
   readonly kills: number;
-  /** Delays after an event of the log, one after the other, so that kills fall anywhere. */
+  /** How long after the beginning of a phase, one after the other, so that kills fall anywhere. */
   readonly delaysMs: readonly number[];
 }
 
@@ -36,10 +40,9 @@ export async function measureKills(world: World, options: KillOptions): Promise<
   await world.drover.sessions.send(sessionId, 'go');
   const kills: Kill[] = [];
   for (let index = 0; index < options.kills; index += 1) {
-    await tail.nextAfter(performance.now());
-    await tail.nextAfter(performance.now());
+    const phase = PHASES[index % PHASES.length] ?? 'model';
+    await tail.nextAfter(performance.now(), BEGINNING[phase]);
     await delay(options.delaysMs[index % options.delaysMs.length] ?? 0);
-    const phase = tail.phase();
     const killedAt = performance.now();
     await worker.kill();
     const goneAt = performance.now() + IN_FLIGHT_MS;
@@ -57,25 +60,23 @@ export async function measureKills(world: World, options: KillOptions): Promise<
 
 function watch(world: World, id: string) {
   const stop = new AbortController();
-  const times: number[] = [];
+  const seen: { readonly type: SessionEventType; readonly atMs: number }[] = [];
   let wake = Promise.withResolvers<void>();
-  let phase: Phase = 'model';
   const ended = (async () => {
-    for await (const event of world.drover.sessions.tail(id, { signal: stop.signal })) {
-      times.push(performance.now());
-      if (event.type === 'agent.tool_use') phase = 'tool';
-      if (event.type === 'span.model_request_start') phase = 'model';
+    for await (const { type } of world.drover.sessions.tail(id, { signal: stop.signal })) {
+      seen.push({ type, atMs: performance.now() });
       wake.resolve();
       wake = Promise.withResolvers();
     }
   })();
   return {
-    phase: () => phase,
-    /** When the first event came that came after a point in time. */
-    async nextAfter(atMs: number): Promise<number> {
+    /** When the first event came, of any type or of this one, that came after a point in time. */
+    async nextAfter(atMs: number, type?: SessionEventType): Promise<number> {
       for (;;) {
-        const time = times.find((candidate) => candidate > atMs);
-        if (time !== undefined) return time;
+        const event = seen.find(
+          (candidate) => candidate.atMs > atMs && (type ?? candidate.type) === candidate.type,
+        );
+        if (event !== undefined) return event.atMs;
         await withDeadline(wake.promise, TIMEOUT_MS, `progress of session ${id}`);
       }
     },

@@ -12,10 +12,10 @@ import type { World } from '../world/world.ts';
 const HANDS_QUEUE = 'drover-hands-bench';
 /** Side by side, so that a history of 50,000 events is there within a minute. */
 const CALLS_PER_STEP = 8;
-/** What a step with so many calls is at least: its activities, three events each. */
-const MIN_EVENTS_PER_STEP = 3 * (CALLS_PER_STEP + 1);
+/** What a step with so many calls makes at least: three events for each activity, and workflow tasks. */
+const MIN_EVENTS_PER_STEP = 33;
 /** As the server would suggest it, by its default. */
-const STEPS_PER_RUN = Math.ceil(4_096 / (MIN_EVENTS_PER_STEP + 6));
+const STEPS_PER_RUN = Math.ceil(4_096 / MIN_EVENTS_PER_STEP);
 /** Makes an event about half a kilobyte on average, as in recorded sessions. */
 const OUTPUT = 'x'.repeat(1_000);
 const TIMEOUT_MS = 600_000;
