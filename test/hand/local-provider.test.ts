@@ -109,7 +109,7 @@ describe('provision', () => {
   test('a generation that is past → an error that is not retried', async () => {
     await hands().provision({ generation: 3 });
     await expect(hands().provision({ generation: 2 })).rejects.toMatchObject({
-      type: FAILURE.sandboxUnavailable,
+      type: FAILURE.sandboxSuperseded,
       nonRetryable: true,
       message: expect.stringContaining('generation 3'),
     });
