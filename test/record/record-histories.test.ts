@@ -16,6 +16,7 @@ import { waitFor } from '../support/wait-for.ts';
  * Add new ones beside the old; an old one is what sessions in the field look like.
  */
 const FOLDER = fileURLToPath(new URL('../histories/', import.meta.url));
+const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
 const VERSION = 'v1';
 
 let harness: Harness;
@@ -49,7 +50,8 @@ async function show(workflowId: string, runId: string): Promise<string> {
     ['workflow', 'show', '--output', 'json', ...address, ...execution],
     { maxBuffer: 50_000_000 },
   );
-  return JSON.stringify(JSON.parse(stdout), null, 1);
+  // Stack traces of failures name where the project lies on the machine that recorded them.
+  return JSON.stringify(JSON.parse(stdout), null, 1).replaceAll(PROJECT, '');
 }
 
 function untilStopped(handle: WorkflowHandle, reason: string) {
