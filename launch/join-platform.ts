@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { askLauncher, type LauncherInfo } from './launcher-claim.ts';
+import { hasModel } from './model.ts';
 import type { Platform, Setting } from './platform.ts';
 import { connectConfigured, connectOwn } from './target.ts';
 
@@ -11,7 +12,7 @@ export async function joinPlatform(
   first: LauncherInfo,
   closing: AsyncDisposableStack,
 ): Promise<Platform> {
-  const { configured, say, state } = setting;
+  const { configured, variables, say, state } = setting;
   const { address, external, namespace, uiUrl, rehearsal, pid } = await untilOpen(setting, first);
   const meant = configured?.address ?? address;
   if (meant !== address || external !== (configured !== null)) {
@@ -20,7 +21,10 @@ export async function joinPlatform(
         'set DROVER_STATE_FOLDER to another folder, or end that one',
     );
   }
-  say(`server and worker: those of process ${pid}, which started first; they end with it`);
+  say(`server, worker and model: those of process ${pid}, which started first; they end with it`);
+  if (rehearsal && hasModel(variables)) {
+    say('its model is a REHEARSAL: end it and start again to use the model configured here');
+  }
   const drover = await (external ? connectConfigured() : connectOwn(address, namespace));
   closing.defer(() => drover.close());
   return { drover, uiUrl, rehearsal, external };

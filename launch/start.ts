@@ -31,14 +31,15 @@ export async function start(options: StartOptions, context: StartContext): Promi
   const lost = new AbortController();
   const signal = AbortSignal.any([context.signal, lost.signal]);
 
-  const sandbox = await chooseSandbox(variables['DROVER_SANDBOX'], !hasModel(variables));
-  const folder = await openStateFolder(variables['DROVER_STATE_FOLDER']);
-  const state = sandbox.onlyRehearsal
-    ? await openStateFolder(join(folder.path, 'rehearsal'))
-    : folder;
-
   const closing = new AsyncDisposableStack();
   try {
+    const sandbox = await chooseSandbox(variables['DROVER_SANDBOX'], !hasModel(variables));
+    // A Ctrl-C ends the programs that the choice asks too: what it says then is worth nothing.
+    signal.throwIfAborted();
+    const folder = await openStateFolder(variables['DROVER_STATE_FOLDER']);
+    const state = sandbox.onlyRehearsal
+      ? await openStateFolder(join(folder.path, 'rehearsal'))
+      : folder;
     const platform = await openPlatform(
       {
         variables,
@@ -56,7 +57,7 @@ export async function start(options: StartOptions, context: StartContext): Promi
     const { id } = await platform.drover.sessions.create(
       options.task ?? builtInMessage(platform.rehearsal),
     );
-    for (const line of directions(platform, id)) printer.line(line);
+    for (const line of directions(platform, id, options)) printer.line(line);
     const watched = { printer, previews: output.isTTY === true, untilIdle: options.once, signal };
     const end = await watchSession(platform.drover, id, watched);
     if (!options.once) await untilAborted(signal);

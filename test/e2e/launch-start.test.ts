@@ -84,9 +84,10 @@ describe('npm start', () => {
     const first = launch(['note this']);
     await first.until(new RegExp(`port ${port} is taken by another program; .* API is on \\d+`));
     await first.until(/idle: end_turn/);
-    const second = launch(['--once', 'note that']);
+    const second = launch(['--once', 'note that'], { ANTHROPIC_API_KEY: 'key' });
     expect(await second.exited, second.output()).toBe(0);
     expect(second.output()).toContain(`those of process ${first.child.pid}`);
+    expect(second.output()).toMatch(/its model is a REHEARSAL: end it and start again/);
     const server = await serverOf(state);
     expect(server.port).not.toBe(port);
     expect(server.uiPort).toBe(uiPort);
@@ -135,10 +136,10 @@ describe('npm start that cannot', () => {
   });
 
   /** Programs of this machine, but one that makes no sandbox. */
-  async function pathWithoutIsolation(): Promise<string> {
+  async function pathWithoutIsolation(script = 'echo "no permissions" >&2'): Promise<string> {
     const folder = join(state, 'bin');
     await mkdir(folder, { recursive: true });
-    await writeFile(join(folder, 'bwrap'), '#!/bin/sh\necho "no permissions" >&2\nexit 1\n');
+    await writeFile(join(folder, 'bwrap'), `#!/bin/sh\n${script}\nexit 1\n`);
     await chmod(join(folder, 'bwrap'), 0o755);
     return `${folder}:${process.env['PATH']}`;
   }
@@ -149,6 +150,16 @@ describe('npm start that cannot', () => {
       const launcher = launch([], { PATH: await pathWithoutIsolation(), ANTHROPIC_API_KEY: 'key' });
       expect(await launcher.exited).toBe(1);
       expect(launcher.output()).toMatch(/bubblewrap.*no permissions.*DROVER_SANDBOX=unconfined/);
+    },
+  );
+
+  test.skipIf(process.platform !== 'linux')(
+    'Ctrl-C while it looks for isolation → it ends, and starts nothing without',
+    async () => {
+      // As a terminal does it: the launcher is interrupted, and so is what it runs.
+      const launcher = launch(['--once'], { PATH: await pathWithoutIsolation('kill -INT $PPID') });
+      expect(await launcher.exited, launcher.output()).toBe(130);
+      expect(launcher.output()).not.toMatch(/sandbox:|server:/);
     },
   );
 
