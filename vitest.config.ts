@@ -1,7 +1,11 @@
 import { defineConfig } from 'vitest/config';
 
 /** Layers that need a server share one dev server, started by `global-setup.ts`. */
-function layer(name: string, options: { server: boolean; timeoutMs: number }) {
+function layer(
+  name: string,
+  options: { server: boolean; timeoutMs: number; globalSetup?: string },
+) {
+  const { globalSetup = options.server ? 'test/support/global-setup.ts' : undefined } = options;
   return {
     test: {
       name,
@@ -9,7 +13,7 @@ function layer(name: string, options: { server: boolean; timeoutMs: number }) {
       environment: 'node',
       testTimeout: options.timeoutMs,
       hookTimeout: 60_000,
-      ...(options.server ? { globalSetup: ['test/support/global-setup.ts'] } : {}),
+      ...(globalSetup === undefined ? {} : { globalSetup: [globalSetup] }),
     },
   };
 }
@@ -25,7 +29,11 @@ export default defineConfig({
       layer('integration', { server: true, timeoutMs: 60_000 }),
       layer('e2e', { server: false, timeoutMs: 120_000 }),
       layer('record', { server: true, timeoutMs: 60_000 }),
-      layer('cluster', { server: false, timeoutMs: 120_000 }),
+      layer('cluster', {
+        server: false,
+        timeoutMs: 120_000,
+        globalSetup: 'test/cluster/test-run.ts',
+      }),
       layer('kill', { server: false, timeoutMs: 600_000 }),
     ],
   },
