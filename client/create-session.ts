@@ -5,6 +5,7 @@ import { describeIssues } from '../protocol/describe-issues.ts';
 import type { EnvironmentInput, EnvironmentReference } from '../protocol/environment.ts';
 import { historyEventId } from '../protocol/ids.ts';
 import { findOversized } from '../protocol/oversized.ts';
+import type { SessionResourceInput } from '../protocol/resource.ts';
 import { SessionInput } from '../protocol/session.ts';
 import type { SendInput, UserEvent } from '../protocol/user-event.ts';
 import { WORKFLOW_TYPE } from '../protocol/workflow-type.ts';
@@ -19,6 +20,8 @@ export type CreateSession =
       /** An inline definition, a reference, or the id of a registered agent. Default: the default agent. */
       readonly agent?: string | AgentInput | AgentReference;
       readonly environment?: string | EnvironmentInput | EnvironmentReference;
+      /** Put into hand `main` as it is made. */
+      readonly resources?: readonly SessionResourceInput[];
       readonly initial_events?: SendInput;
       readonly title?: string | null;
       readonly metadata?: Readonly<Record<string, string>>;

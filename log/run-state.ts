@@ -2,6 +2,7 @@ import type { ResolvedAgent } from '../protocol/agent.ts';
 import type { ResolvedEnvironment } from '../protocol/environment.ts';
 import type { HandInstance } from '../protocol/hand.ts';
 import { NO_USAGE } from '../protocol/model-usage.ts';
+import type { SessionResourceSpec } from '../protocol/resource.ts';
 import type { OpenCall } from '../protocol/session.ts';
 import type {
   ModelUsage,
@@ -62,6 +63,7 @@ export interface RunState {
   readonly metadata: Readonly<Record<string, string>>;
   readonly agent: ResolvedAgent | null;
   readonly environment: ResolvedEnvironment | null;
+  readonly resources: readonly SessionResourceSpec[];
   /** Inline definitions that wait for the registry's answer about the other one. */
   readonly inline: Inline;
   readonly usage: ModelUsage;
@@ -89,6 +91,7 @@ export function startRun(runIndex: number, queued: readonly SessionEvent[] = [])
     metadata: {},
     agent: null,
     environment: null,
+    resources: [],
     inline: {},
     usage: NO_USAGE,
     hands: {},

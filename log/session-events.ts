@@ -39,6 +39,7 @@ export function startSession(draft: RunDraft, source: Source, attributes: Attrib
     restore(draft, input.continued);
     return;
   }
+  draft.resources = input.resources;
   useDefinitions(draft, input);
   for (const [item, body] of (input.initial_events ?? []).entries()) {
     contribute(draft, source, { body, item, id: historyEventId(run_id, source.eventId, item) });
@@ -67,6 +68,7 @@ function restore(draft: RunDraft, continued: Partial<Continued>): void {
   draft.refusal = continued.stop_details ?? null;
   draft.agent = continued.agent ?? null;
   draft.environment = continued.environment ?? null;
+  draft.resources = continued.resources ?? [];
   draft.usage = continued.usage ?? draft.usage;
   draft.created_at = continued.created_at ?? draft.created_at;
   for (const call of listOf(continued.calls)) draft.calls.set(call.id, call);

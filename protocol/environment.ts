@@ -9,6 +9,14 @@ const Networking = z.discriminatedUnion('type', [
   }),
 ]);
 
+/** A manager must not take it for an option. */
+const Packages = z
+  .array(
+    z.string().regex(/^[^-\s]\S*$/, 'must be the name of a package, with or without a version'),
+  )
+  .max(200)
+  .default([]);
+
 /**
  * What a hand is made of. Left out: the provider's own choice. A provider refuses what it does not
  * support when it is asked for a hand.
@@ -24,6 +32,29 @@ export const HandConfig = z.strictObject({
   runtime_class_name: z.string().min(1).optional(),
   /** Kubernetes: labels of the nodes that may run it. */
   node_selector: z.record(z.string(), z.string()).optional(),
+  /** Installed as a hand is made, versions in each manager's own way (`package==1.0`). */
+  packages: z
+    .strictObject({
+      type: z.literal('packages').optional(),
+      apt: Packages,
+      cargo: Packages,
+      gem: Packages,
+      go: Packages,
+      npm: Packages,
+      pip: Packages,
+    })
+    .optional(),
+  /** Hands that are held ready for sessions to come. */
+  warm_pool_size: z.int().min(0).max(1_000).optional(),
+  /** What is kept of a workspace when its hand is released. */
+  snapshot: z
+    .strictObject({
+      /** A larger workspace, compressed, is not kept. */
+      max_mib: z.int().min(1).optional(),
+      /** Patterns of paths in the workspace that are left out. */
+      excludes: z.array(z.string().min(1).max(1_024)).max(200).default([]),
+    })
+    .optional(),
 });
 export type HandConfig = z.infer<typeof HandConfig>;
 

@@ -1,4 +1,5 @@
 import type { ResolvedEnvironment } from './environment.ts';
+import type { SessionResourceSpec } from './resource.ts';
 import type { AgentToolResult } from './session-event.ts';
 
 /** The default hand of a session. */
@@ -8,6 +9,8 @@ export const MAIN_HAND = 'main';
 export interface HandName {
   /** Workflow id of the session that owns it. */
   readonly session_id: string;
+  /** Run id of that session's first run: its id may be used again after it ended. */
+  readonly chain_id: string;
   readonly name: string;
   readonly generation: number;
 }
@@ -28,10 +31,17 @@ export interface ToolCall {
 export interface ProvisionInput {
   readonly hand: HandName;
   readonly environment: ResolvedEnvironment;
+  /** What is put into the hand as it is made. */
+  readonly resources: readonly SessionResourceSpec[];
 }
 
 export interface ProvisionResult {
   readonly hand: HandInstance;
+  /**
+   * RFC 3339: when the hand will be ended by its longest lifetime. The session releases it before
+   * that, its workspace kept, once no call runs.
+   */
+  readonly expires_at?: string;
 }
 
 export interface ExecuteInput {
@@ -47,9 +57,18 @@ export interface ExecuteResult {
   readonly lost?: true;
 }
 
+/** A hand to end. Without an instance only what was kept of it (workspace, snapshot) is meant. */
+export interface ReleasedHand extends HandName {
+  readonly provider: string;
+  readonly instance: string | null;
+}
+
 export interface ReleaseInput {
-  readonly hand: HandInstance;
-  /** Keep the workspace for a later generation of the same hand. */
+  readonly hand: ReleasedHand;
+  /**
+   * Keep the workspace for a later generation of the same hand. A session that ends keeps none: it
+   * releases every hand it ever used.
+   */
   readonly keep_workspace: boolean;
 }
 

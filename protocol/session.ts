@@ -6,6 +6,7 @@ import {
   type ResolvedEnvironment,
 } from './environment.ts';
 import type { HandInstance, ToolCall } from './hand.ts';
+import { type SessionResourceSpec, SessionResourceSpecs } from './resource.ts';
 import type { ModelUsage, RefusalDetails, StopReason } from './session-event.ts';
 import { UserEvents } from './user-event.ts';
 
@@ -39,6 +40,8 @@ export const SessionInput = z.preprocess(
   z.strictObject({
     agent: AgentSource.optional(),
     environment: EnvironmentSource.optional(),
+    /** Put into hand `main` as it is made. */
+    resources: SessionResourceSpecs.default([]),
     initial_events: UserEvents.optional(),
     title: z.string().max(200).nullish(),
     metadata: z.record(z.string(), z.string()).default({}),
@@ -82,6 +85,7 @@ export interface Continued {
   readonly created_at: string;
   readonly agent: ResolvedAgent;
   readonly environment: ResolvedEnvironment;
+  readonly resources?: readonly SessionResourceSpec[];
   readonly status: 'running' | 'idle';
   readonly stop_reason: StopReason | null;
   readonly stop_details: RefusalDetails | null;
@@ -114,6 +118,8 @@ export interface SessionResource {
   /** Null until a registry reference is resolved. */
   readonly agent: ResolvedAgent | null;
   readonly environment: ResolvedEnvironment | null;
+  /** What was put into hand `main`. */
+  readonly resources: readonly SessionResourceSpec[];
   readonly usage: ModelUsage;
   /** Ids of tool uses that wait for a person or the client. */
   readonly pending_actions: readonly string[];

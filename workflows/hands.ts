@@ -1,6 +1,6 @@
 import { ActivityFailure, ApplicationFailure, workflowInfo } from '@temporalio/workflow';
 import { FAILURE } from '../protocol/failure.ts';
-import type { HandInstance } from '../protocol/hand.ts';
+import { type HandInstance, MAIN_HAND } from '../protocol/hand.ts';
 import type { HandState } from '../protocol/session.ts';
 import { provision, release } from './activities.ts';
 import type { SessionState } from './session-state.ts';
@@ -79,8 +79,9 @@ export class Hands {
   private async provision(name: string, generation: number): Promise<HandInstance> {
     const { hand } = await provision.executeWithOptions(this.options(`provision ${name}`), [
       {
-        hand: { session_id: workflowInfo().workflowId, name, generation },
+        hand: { ...identity(), name, generation },
         environment: this.environment(),
+        resources: name === MAIN_HAND ? this.state.resources : [],
       },
     ]);
     this.state.hands.set(name, { generation, instance: hand });
@@ -92,6 +93,11 @@ export class Hands {
     if (environment === null) throw new TypeError('a hand was asked for before the session opened');
     return environment;
   }
+}
+
+function identity(): Pick<HandInstance, 'session_id' | 'chain_id'> {
+  const { workflowId, firstExecutionRunId } = workflowInfo();
+  return { session_id: workflowId, chain_id: firstExecutionRunId };
 }
 
 function presentGeneration(error: unknown): number | undefined {

@@ -3,6 +3,7 @@ import type { ResolvedAgent } from '../protocol/agent.ts';
 import type { ResolvedEnvironment } from '../protocol/environment.ts';
 import { NO_USAGE } from '../protocol/model-usage.ts';
 import { jsonBytes } from '../protocol/oversized.ts';
+import type { SessionResourceSpec } from '../protocol/resource.ts';
 import type {
   Continued,
   HandState,
@@ -56,7 +57,7 @@ export class SessionState {
   private readonly runIndex: number;
   private readonly runIds: readonly string[];
   private readonly createdAt: string;
-
+  readonly resources: readonly SessionResourceSpec[];
   private readonly input: SessionInput;
 
   constructor(input: SessionInput) {
@@ -65,6 +66,7 @@ export class SessionState {
     this.details = new Details(input.title ?? null, continued?.details ?? '');
     this.runIndex = continued?.run_index ?? 0;
     this.runIds = continued?.run_ids ?? [];
+    this.resources = continued?.resources ?? input.resources;
     this.createdAt = continued?.created_at ?? workflowInfo().startTime.toISOString();
     if (continued !== undefined) this.restore(continued);
     this.enqueue(continued === undefined ? (input.initial_events ?? []) : []);
@@ -125,6 +127,7 @@ export class SessionState {
       metadata: this.input.metadata,
       agent: this.agent,
       environment: this.environment,
+      resources: this.resources,
       usage: this.usage,
       pending_actions: this.waitingCalls().map((call) => call.id),
       hands: Object.fromEntries(hands),
@@ -152,6 +155,7 @@ export class SessionState {
       created_at: this.createdAt,
       agent,
       environment,
+      resources: this.resources,
       status: this.status ?? 'idle',
       stop_reason: this.stopReason,
       stop_details: this.stopDetails,
@@ -165,7 +169,7 @@ export class SessionState {
       recent_updates: this.recentUpdates,
       details: this.details.carried(),
     };
-    return { metadata, continued, ...(title === undefined ? {} : { title }) };
+    return { metadata, continued, resources: [], ...(title === undefined ? {} : { title }) };
   }
 
   private restore(continued: Continued): void {

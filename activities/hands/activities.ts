@@ -43,6 +43,7 @@ export function createHandActivities(deps: {
 async function provision(provider: HandProvider, input: ProvisionInput): Promise<ProvisionResult> {
   const { definition } = input.environment;
   refuseUnsupported(provider, definition);
+  refuseResources(provider, input);
   let waitingFor = 'the sandbox to start';
   const timer = setInterval(() => heartbeat({ waiting_for: waitingFor }), PROVISION_HEARTBEAT_MS);
   try {
@@ -50,8 +51,9 @@ async function provision(provider: HandProvider, input: ProvisionInput): Promise
       waitingFor = reason;
     };
     const options = { onWaiting, abandoned: abandonment(Context.current()) };
-    const { instance } = await provider.provision(input, options);
-    return { hand: { ...input.hand, provider: definition.provider, instance } };
+    const { instance, expires_at } = await provider.provision(input, options);
+    const hand = { ...input.hand, provider: definition.provider, instance };
+    return expires_at === undefined ? { hand } : { hand, expires_at };
   } finally {
     clearInterval(timer);
   }
@@ -83,6 +85,23 @@ function refuseUnsupported(
     message:
       `Hand provider "${provider}" does not support ${names}; it supports ` +
       `${known.length === 0 ? 'no config' : known.join(', ')}. Change the environment.`,
+    nonRetryable: true,
+  });
+}
+
+function refuseResources(
+  { supportsResources = [] }: HandProvider,
+  { environment, resources = [] }: Partial<ProvisionInput>,
+): void {
+  const refused = resources.filter(({ type }) => !supportsResources.includes(type));
+  if (refused.length === 0) return;
+  const types = [...new Set(refused.map(({ type }) => type))].join(', ');
+  const known = supportsResources.length === 0 ? 'none' : supportsResources.join(', ');
+  throw ApplicationFailure.create({
+    type: FAILURE.sandboxUnsupportedConfig,
+    message:
+      `Hand provider "${environment?.definition.provider}" does not support resources of type ` +
+      `${types}; it supports ${known}. Leave them out, or name another environment.`,
     nonRetryable: true,
   });
 }

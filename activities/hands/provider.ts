@@ -6,11 +6,14 @@ import type {
   ProvisionInput,
   ReleaseInput,
 } from '../../protocol/hand.ts';
+import type { SessionResourceSpec } from '../../protocol/resource.ts';
 
 /** A kind of hand. Whatever it is made of, a session uses it through these three. */
 export interface HandProvider {
   /** What of an environment's `config` it heeds; more is refused. Default: nothing. */
   readonly supports?: readonly (keyof HandConfig)[];
+  /** Types of resources that it puts into a hand; others are refused. Default: none. */
+  readonly supportsResources?: readonly SessionResourceSpec['type'][];
   /** Makes the hand, or adopts the one made for the same name and generation. */
   provision(input: ProvisionInput, options?: ProvisionOptions): Promise<ProvisionedHand>;
   /**
@@ -20,7 +23,10 @@ export interface HandProvider {
    * @throws when the call cannot be taken (`CallConflictError`) or was detached from.
    */
   execute(input: ExecuteInput, options: ExecuteOptions): Promise<ExecuteOutcome>;
-  /** Ends the hand with every process in it; done already is success. */
+  /**
+   * Ends the hand with every process in it; without an instance only what was kept of it is meant.
+   * Done already is success.
+   */
   release(input: ReleaseInput): Promise<void>;
 }
 
@@ -34,6 +40,8 @@ export interface ProvisionOptions {
 export interface ProvisionedHand {
   /** The provider's own id, never used twice. */
   readonly instance: string;
+  /** RFC 3339: when its longest lifetime will end it. */
+  readonly expires_at?: string;
 }
 
 export interface ExecuteOptions {

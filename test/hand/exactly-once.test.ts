@@ -10,7 +10,7 @@ import { readRecord } from '../../activities/hands/local/supervisor-record.ts';
 import { CallConflictError } from '../../hand/hand.ts';
 import { EnvironmentDefinition } from '../../protocol/environment.ts';
 import { FAILURE } from '../../protocol/failure.ts';
-import type { HandInstance, ToolCall } from '../../protocol/hand.ts';
+import type { HandInstance, HandName, ToolCall } from '../../protocol/hand.ts';
 import { waitFor } from '../support/wait-for.ts';
 import {
   IS_ISOLATED,
@@ -38,6 +38,10 @@ function worker(order: object): ChildProcess & { readonly said: Promise<string> 
   });
   const said = once(child, 'close').then(() => text);
   return Object.assign(child, { said });
+}
+
+function handNamed(session_id: string): HandName {
+  return { session_id, chain_id: 'chain', name: 'main', generation: 1 };
 }
 
 function folderOf({ instance }: TestHand) {
@@ -96,11 +100,11 @@ describe('a worker that is killed', () => {
 
   test('while it provisions: the hand is adopted, or made anew, and there is one', async () => {
     for (const ms of [50, 120, 200, 280, 360]) {
-      const hand = { session_id: `killed after ${ms}`, name: 'main', generation: 1 };
-      const first = worker({ provision: { hand, environment } });
+      const hand = handNamed(`killed after ${ms}`);
+      const first = worker({ provision: { hand, environment, resources: [] } });
       await delay(ms);
       first.kill('SIGKILL');
-      const { instance } = await hands().provider.provision({ hand, environment });
+      const { instance } = await hands().provider.provision({ hand, environment, resources: [] });
       const used = toTestHand(hands().provider, { ...hand, provider: 'local', instance });
       expect((await used.bash('echo here')).text).toBe('here');
       expect(supervisorsOf(hand.session_id)).toHaveLength(1);
@@ -108,10 +112,10 @@ describe('a worker that is killed', () => {
   });
 
   test('its hand outlives it', async () => {
-    const hand = { session_id: 'outlived', name: 'main', generation: 1 };
-    const first = worker({ provision: { hand, environment } });
+    const hand = handNamed('outlived');
+    const first = worker({ provision: { hand, environment, resources: [] } });
     const { instance } = JSON.parse(await first.said) as HandInstance;
-    const adopted = await hands().provider.provision({ hand, environment });
+    const adopted = await hands().provider.provision({ hand, environment, resources: [] });
     expect(adopted.instance).toBe(instance);
   });
 });

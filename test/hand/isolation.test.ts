@@ -312,8 +312,9 @@ describe('no isolation on this machine', () => {
     const definition = EnvironmentDefinition.parse({});
     return provider
       .provision({
-        hand: { session_id: path, name: 'main', generation: 1 },
+        hand: { session_id: path, chain_id: 'chain', name: 'main', generation: 1 },
         environment: { id: null, version: null, definition },
+        resources: [],
       })
       .finally(() => provider.close());
   }

@@ -109,11 +109,12 @@ function open(
     provider,
     another,
     async provision({ session = 'session', name = 'main', generation = 1, environment = {} } = {}) {
-      const hand = { session_id: session, name, generation };
+      const hand = { session_id: session, chain_id: 'chain', name, generation };
       const definition = EnvironmentDefinition.parse(environment);
       const { instance } = await provider.provision({
         hand,
         environment: { id: null, version: null, definition },
+        resources: [],
       });
       return toTestHand(provider, { ...hand, provider: 'local', instance });
     },

@@ -39,10 +39,12 @@ function folderOf({ instance }: TestHand) {
 describe('provision', () => {
   test('many at once, by several workers → one hand', async () => {
     const providers = [hands().provider, hands().another(), hands().another()];
-    const hand = { session_id: 's', name: 'main', generation: 1 };
+    const hand = { session_id: 's', chain_id: 'chain', name: 'main', generation: 1 };
     const environment = { id: null, version: null, definition: EnvironmentDefinition.parse({}) };
     const provisioned = await Promise.all(
-      [...providers, ...providers].map((provider) => provider.provision({ hand, environment })),
+      [...providers, ...providers].map((provider) =>
+        provider.provision({ hand, environment, resources: [] }),
+      ),
     );
     expect(new Set(provisioned.map(({ instance }) => instance)).size).toBe(1);
     await waitFor(
@@ -160,13 +162,13 @@ describe('provision', () => {
     const stateFolder = join(base, 'a-rather-long-name'.repeat(8));
     onTestFinished(() => rmSync(base, { recursive: true, force: true }));
     const provider = createLocalProvider({ stateFolder, isolation: ISOLATION });
-    const name = { session_id: 's', name: 'main', generation: 1 };
+    const name = { session_id: 's', chain_id: 'chain', name: 'main', generation: 1 };
     const environment = {
       id: null,
       version: null,
       definition: EnvironmentDefinition.parse({ networking: { type: 'unrestricted' } }),
     };
-    const { instance } = await provider.provision({ hand: name, environment });
+    const { instance } = await provider.provision({ hand: name, environment, resources: [] });
     const hand = toTestHand(provider, { ...name, provider: 'local', instance });
     expect((await hand.bash('echo on')).text).toBe('on');
     const { socket } = readRecord(findHandFolder(stateFolder, name).root) ?? { socket: '' };
@@ -199,6 +201,32 @@ describe('release', () => {
     await hands().provider.release({ hand: hand.instance, keep_workspace: false });
     expect(existsSync(folderOf(hand).root)).toBe(false);
     expect(existsSync(outside)).toBe(true);
+  });
+
+  test('without an instance: what was kept is removed, a later generation is not', async () => {
+    const hand = await hands().provision();
+    await hand.bash('echo kept > file');
+    await hands().provider.release({ hand: hand.instance, keep_workspace: true });
+    const later = await hands().provision({ generation: 3 });
+    expect((await later.bash('cat file')).text).toBe('kept');
+    const { provider } = hands();
+    await provider.release({
+      hand: { ...hand.instance, generation: 2, instance: null },
+      keep_workspace: false,
+    });
+    expect((await later.bash('cat file')).text).toBe('kept');
+    await provider.release({ hand: later.instance, keep_workspace: true });
+    const over = { hand: { ...hand.instance, generation: 4, instance: null } } as const;
+    await provider.release({ ...over, keep_workspace: false });
+    expect(existsSync(folderOf(hand).root)).toBe(false);
+    await provider.release({ ...over, keep_workspace: false });
+  });
+
+  test('the same session id in another chain → another workspace', async () => {
+    const hand = await hands().provision();
+    await hand.bash('echo mine > file');
+    const other = { ...hand.instance, chain_id: 'a later one' };
+    expect(findHandFolder(hands().stateFolder, other)).not.toEqual(folderOf(hand));
   });
 
   test('twice, or of a hand that is gone → fine', async () => {
@@ -335,10 +363,11 @@ describe('unconfined, as an operator may choose', () => {
       const result = await hand.bash('echo run > ran', { provider: strict });
       expect(result).toMatchObject({ is_error: true, lost: true });
       expect(processesMentioning(hand.instance.instance)).toEqual([]);
-      const { session_id, name, generation } = hand.instance;
+      const { session_id, chain_id, name, generation } = hand.instance;
       const again = await strict.provision({
-        hand: { session_id, name, generation },
+        hand: { session_id, chain_id, name, generation },
         environment: { id: null, version: null, definition: EnvironmentDefinition.parse({}) },
+        resources: [],
       });
       const confined = toTestHand(strict, { ...hand.instance, ...again });
       expect((await confined.bash('ls ran')).text).toMatch(/No such file/);

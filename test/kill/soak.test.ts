@@ -101,7 +101,8 @@ async function checkSession({ handle, accepted, tail }: SoakSession): Promise<vo
   // Told twice only where the second word knows more.
   const received = new Map(tail.events.map((event) => [event.id, event]));
   expect([...received.values()].sort(byPosition)).toEqual(events);
-  const hand = { session_id: handle.workflowId, name: 'main' };
+  const { workflowId: session_id, firstExecutionRunId: chain_id } = handle;
+  const hand = { session_id, chain_id, name: 'main' };
   const path = join(findHandFolder(stateFolder, hand).workspace, RAN_FILE);
   const ran = existsSync(path) ? readFileSync(path, 'utf8').trim().split('\n') : [];
   expect(wrongRuns(events, ran)).toEqual([]);

@@ -1,6 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import Anthropic from '@anthropic-ai/sdk';
-import { Client, type WorkflowHandle } from '@temporalio/client';
+import {
+  Client,
+  type WorkflowHandle,
+  type WorkflowHandleWithFirstExecutionRunId,
+} from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, type Worker } from '@temporalio/worker';
 import { inject } from 'vitest';
 import { createModelActivities } from '../../activities/model/activities.ts';
@@ -37,7 +41,7 @@ export interface Harness {
   readonly taskQueue: string;
   readonly handsQueue: string;
   /** Starts a session on the harness's queues. */
-  start(input?: StartInput): Promise<WorkflowHandle>;
+  start(input?: StartInput): Promise<WorkflowHandleWithFirstExecutionRunId>;
   /** Waits until the session has become idle, and reads it. */
   untilIdle(handle: WorkflowHandle): Promise<SessionResource>;
   stop(): Promise<void>;

@@ -232,10 +232,10 @@ async function runCall(control: Control, call: OpenCall): Promise<void> {
     await brain.record({ events: [result] });
     return;
   }
-  const { workflowId: session_id } = workflowInfo();
+  const { workflowId: session_id, firstExecutionRunId: chain_id } = workflowInfo();
   const environment = control.carried.environment;
-  const name = { session_id, name: MAIN_HAND, generation: 1 };
-  control.hand ??= (await hands.provision({ hand: name, environment })).hand;
+  const name = { session_id, chain_id, name: MAIN_HAND, generation: 1 };
+  control.hand ??= (await hands.provision({ hand: name, environment, resources: [] })).hand;
   const { id, name: tool, input } = call;
   try {
     const result = await hands.execute({

@@ -1,6 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Client, WorkflowHandle } from '@temporalio/client';
+import type {
+  Client,
+  WorkflowHandle,
+  WorkflowHandleWithFirstExecutionRunId,
+} from '@temporalio/client';
 import type { Requests } from '../../client/requests.ts';
 import { sendEvents } from '../../client/send-events.ts';
 import type { LogReader } from '../../log/log-reader.ts';
@@ -24,7 +28,7 @@ const AGENT = {
 
 /** A session and all that was done to it. */
 export interface SoakSession {
-  readonly handle: WorkflowHandle;
+  readonly handle: WorkflowHandleWithFirstExecutionRunId;
   readonly tail: WatchedTail;
   /** Ids of the events of updates that were accepted. */
   readonly accepted: string[];

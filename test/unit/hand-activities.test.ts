@@ -11,10 +11,18 @@ import type {
 import { CallConflictError } from '../../hand/hand.ts';
 import { EnvironmentDefinition } from '../../protocol/environment.ts';
 import { FAILURE } from '../../protocol/failure.ts';
-import type { ExecuteProgress } from '../../protocol/hand.ts';
+import type { ExecuteProgress, ProvisionInput } from '../../protocol/hand.ts';
+import type { SessionResourceSpec } from '../../protocol/resource.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const HAND = { session_id: 's', name: 'main', generation: 1, provider: 'fake', instance: 'i1' };
+const HAND = {
+  session_id: 's',
+  chain_id: 'chain',
+  name: 'main',
+  generation: 1,
+  provider: 'fake',
+  instance: 'i1',
+};
 const INPUT = { hand: HAND, session_id: 's', call: { id: 'toolu_1', name: 'bash', input: {} } };
 const SAID: ExecuteOutcome = { content: [{ type: 'text', text: 'said' }], is_error: false };
 
@@ -142,17 +150,55 @@ describe('the environment picks the provider', () => {
   const provisionWith = (provider: string) => {
     const { provision } = activitiesWith({ provision: async () => ({ instance: 'i9' }) });
     const definition = EnvironmentDefinition.parse({ provider });
-    const { session_id, name, generation } = HAND;
+    const { session_id, chain_id, name, generation } = HAND;
     return activityEnvironment().run(provision, {
-      hand: { session_id, name, generation },
+      hand: { session_id, chain_id, name, generation },
       environment: { id: null, version: null, definition },
+      resources: [],
     });
   };
 
   test('known → a hand that names it', async () => {
     expect(await provisionWith('other')).toEqual({
-      hand: { session_id: 's', name: 'main', generation: 1, provider: 'other', instance: 'i9' },
+      hand: {
+        session_id: 's',
+        chain_id: 'chain',
+        name: 'main',
+        generation: 1,
+        provider: 'other',
+        instance: 'i9',
+      },
     });
+  });
+
+  test.each<[SessionResourceSpec['type'][] | undefined, RegExp]>([
+    [undefined, /"other" does not support resources of type file, github_repository; .* none/],
+    [['file'], /of type github_repository; it supports file/],
+    [['file', 'github_repository'], /^made$/],
+  ])('resources, when it supports %j → %s', async (supported, expected) => {
+    const { provision } = activitiesWith({
+      ...(supported === undefined ? {} : { supportsResources: supported }),
+      provision: async () => ({ instance: 'made', expires_at: '2026-01-01T00:00:00Z' }),
+    });
+    const { instance: _instance, provider: _provider, ...hand } = HAND;
+    const definition = EnvironmentDefinition.parse({ provider: 'other' });
+    const input: ProvisionInput = {
+      hand,
+      environment: { id: null, version: null, definition },
+      resources: [
+        { type: 'file', file_id: 'f' },
+        { type: 'github_repository', url: 'https://h/r' },
+      ],
+    };
+    const made: ReturnType<typeof provision> = activityEnvironment().run(provision, input);
+    const said = await made.then(
+      ({ hand: { instance }, expires_at }) => {
+        expect(expires_at).toBe('2026-01-01T00:00:00Z');
+        return instance;
+      },
+      (error: Error) => error.message,
+    );
+    expect(said).toMatch(expected);
   });
 
   test.each(['moon', 'constructor', '__proto__'])(

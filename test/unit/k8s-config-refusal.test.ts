@@ -16,8 +16,9 @@ function provisionWith(supports: HandProvider['supports'], input: EnvironmentInp
   const { provision } = createHandActivities({ providers: { local: provider } });
   const definition = EnvironmentDefinition.parse(input);
   return new MockActivityEnvironment().run(provision, {
-    hand: { session_id: 's', name: 'main', generation: 1 },
+    hand: { session_id: 's', chain_id: 'chain', name: 'main', generation: 1 },
     environment: { id: null, version: null, definition },
+    resources: [],
   });
 }
 

@@ -20,7 +20,14 @@ const USAGE = {
   cache_read_input_tokens: 4,
 };
 const END = { type: 'span.model_request_end', model_usage: USAGE };
-const HAND = { session_id: 's', name: 'main', generation: 1, provider: 'local', instance: 'i1' };
+const HAND = {
+  session_id: 's',
+  chain_id: 'chain',
+  name: 'main',
+  generation: 1,
+  provider: 'local',
+  instance: 'i1',
+};
 
 /** A turn of one call, with a message that arrives while the model speaks. */
 function addTurn(h: HistoryBuilder, turn: number): void {

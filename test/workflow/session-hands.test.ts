@@ -2,7 +2,7 @@ import { Context, heartbeat } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterEach, describe, expect, test } from 'vitest';
 import { FAILURE } from '../../protocol/failure.ts';
-import type { HandInstance } from '../../protocol/hand.ts';
+import type { ProvisionInput, ReleaseInput } from '../../protocol/hand.ts';
 import { getSession } from '../../protocol/messages.ts';
 import { calls, says, scripted } from '../../rehearsal/script.ts';
 import { type Harness, okHands, startHarness } from '../support/harness.ts';
@@ -25,6 +25,37 @@ describe('hands of a session', () => {
     });
     await harness.untilIdle(await harness.start({ initial_events: ['hi'] }));
     expect(provisioned).toEqual([]);
+  });
+
+  test('resources and the chain of the session → go with every provisioning of main', async () => {
+    const inputs: ProvisionInput[] = [];
+    harness = await startHarness({
+      player: scripted([
+        says([calls('bash', { command: 'a' })]),
+        says([calls('bash', { command: 'b' })]),
+        says('Done.'),
+      ]),
+      hands: okHands({
+        provision: async (input) => {
+          inputs.push(input);
+          return { hand: { ...input.hand, provider: 'fake', instance: `i${inputs.length}` } };
+        },
+        execute: async ({ call, hand }) => ({
+          events: [{ type: 'agent.tool_result', tool_use_id: call.id, content: [] }],
+          ...(hand.generation === 1 ? { lost: true as const } : {}),
+        }),
+      }),
+    });
+    const resources = [{ type: 'file', file_id: 'file_1' }];
+    const handle = await harness.start({ initial_events: ['go'], resources });
+    const session = await harness.untilIdle(handle);
+    const chain = { session_id: handle.workflowId, chain_id: handle.firstExecutionRunId };
+    expect(inputs).toMatchObject([
+      { hand: { ...chain, generation: 1 }, resources },
+      { hand: { ...chain, generation: 2 }, resources },
+    ]);
+    expect(session.resources).toEqual(resources);
+    expect(await harness.log.session(handle.workflowId)).toEqual(session);
   });
 
   test('two calls that both report the loss → one new generation, made at the next call', async () => {
@@ -103,7 +134,7 @@ describe('hands of a session', () => {
   });
 
   test('idle for longer than idle_release_seconds → released, workspace kept', async () => {
-    const released: { hand: HandInstance; keep_workspace: boolean }[] = [];
+    const released: ReleaseInput[] = [];
     harness = await startHarness({
       player: scripted([says([calls('bash', { command: 'a' })]), says('Done.')]),
       hands: okHands({

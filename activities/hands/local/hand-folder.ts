@@ -28,7 +28,7 @@ const MAX_SOCKET_FOLDER_BYTES = 58;
  * @param stateFolder The state folder, by its real path.
  */
 export function openHandFolder(stateFolder: string, hand: HandIdentity): HandFolder {
-  const name = hash(JSON.stringify([hand.session_id, hand.name]));
+  const name = hash(JSON.stringify([hand.chain_id, hand.session_id, hand.name]));
   const folder = handFolder(stateFolder, name);
   for (const path of [
     folder.workspace,
@@ -46,12 +46,13 @@ export function openHandFolder(stateFolder: string, hand: HandIdentity): HandFol
 /** A hand as its generations share it. */
 export interface HandIdentity {
   readonly session_id: string;
+  readonly chain_id: string;
   readonly name: string;
 }
 
 /** The same without making anything. */
 export function findHandFolder(stateFolder: string, hand: HandIdentity): HandFolder {
-  return handFolder(stateFolder, hash(JSON.stringify([hand.session_id, hand.name])));
+  return handFolder(stateFolder, hash(JSON.stringify([hand.chain_id, hand.session_id, hand.name])));
 }
 
 /** Folder of every hand. */

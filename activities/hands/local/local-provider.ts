@@ -9,9 +9,11 @@ import type {
   ExecuteInput,
   HandName,
   ProvisionInput,
+  ReleasedHand,
   ReleaseInput,
 } from '../../../protocol/hand.ts';
-import { createHandConnection, type HandConnection, HandGoneError } from '../hand-connection.ts';
+import { createHandConnection, type HandConnection } from '../hand-connection.ts';
+import { HandGoneError } from '../hand-gone-error.ts';
 import type { ExecuteOptions, ExecuteOutcome, HandProvider, ProvisionedHand } from '../provider.ts';
 import { endSupervisor, fence } from './end-supervisor.ts';
 import { findHandFolder, openHandFolder, openStateFolder } from './hand-folder.ts';
@@ -97,11 +99,11 @@ class LocalHands implements LocalProvider {
   }
 
   async release({ hand, keep_workspace }: ReleaseInput): Promise<void> {
-    this.#forget(hand.instance, GONE);
+    if (hand.instance !== null) this.#forget(hand.instance, GONE);
     const { root } = findHandFolder(this.#stateFolder, hand);
     const record = readRecord(root);
-    if (record?.instance !== hand.instance) return;
-    await endSupervisor(record);
+    if (record !== undefined && isAnothers(record, hand)) return;
+    if (record !== undefined) await endSupervisor(record);
     if (!keep_workspace) await removeFolder(root);
   }
 
@@ -184,6 +186,11 @@ async function presentInstance(
   return undefined;
 }
 
+/** A later generation's, or another instance than the one that is meant. */
+function isAnothers(record: SupervisorRecord, { instance, generation }: ReleasedHand): boolean {
+  return instance === null ? record.generation > generation : record.instance !== instance;
+}
+
 /** A hand that was made unconfined is not used by a worker that requires isolation. */
 function isUsable(record: SupervisorRecord, isolation: Isolation): boolean {
   return isAlive(record) && (isolation === 'unconfined' || record.isolation === 'required');
@@ -217,6 +224,7 @@ function settingsFor(
   return {
     state_folder: stateFolder,
     session_id: hand.session_id,
+    chain_id: hand.chain_id,
     name: hand.name,
     generation: hand.generation,
     instance: randomUUID(),

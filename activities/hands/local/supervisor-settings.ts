@@ -7,6 +7,7 @@ export type Isolation = 'required' | 'unconfined';
 export interface SupervisorSettings {
   readonly state_folder: string;
   readonly session_id: string;
+  readonly chain_id: string;
   readonly name: string;
   readonly generation: number;
   readonly instance: string;

@@ -1,0 +1,96 @@
+import { z } from 'zod';
+
+/** Git must not take it for an option, and no secret may enter the history. */
+const RemoteUrl = z
+  .string()
+  .min(1)
+  .max(2_048)
+  .refine((url) => !url.startsWith('-'), 'must not start with "-"')
+  .refine(
+    (url) => !/^[a-z+]+:\/\/[^/@]*:[^/@]*@/i.test(url),
+    'must not hold a password or token: it would stay in the history',
+  );
+
+const MountPath = z
+  .string()
+  .max(1_024)
+  .regex(/^\/[^\0]*[^/\0]$/, 'must be an absolute path')
+  .refine((path) => !path.split('/').includes('..'), 'must not hold ".."');
+
+const Checkout = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('branch'),
+    name: z
+      .string()
+      .min(1)
+      .max(255)
+      .regex(/^[^-\s~^:?*[\\][^\s~^:?*[\\]*$/, 'must be the name of a branch'),
+  }),
+  z.strictObject({
+    type: z.literal('commit'),
+    sha: z.string().regex(/^[0-9a-f]{40,64}$/, 'must be a full commit SHA'),
+  }),
+]);
+
+const GithubRepository = z.strictObject({
+  type: z.literal('github_repository'),
+  url: RemoteUrl,
+  /** Default: the remote's default branch. */
+  checkout: Checkout.nullish(),
+  /** Default: `/workspace/<repository>`. */
+  mount_path: MountPath.nullish(),
+  authorization_token: z
+    .never({ error: 'is not taken here: it would stay in the history' })
+    .optional(),
+});
+
+const File = z.strictObject({
+  type: z.literal('file'),
+  /** Of a file put into the store before. */
+  file_id: z
+    .string()
+    .regex(/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$/, 'must be the id of a file in the store'),
+  /** Default: `/mnt/session/uploads/<file_id>`. */
+  mount_path: MountPath.nullish(),
+});
+
+/** What is put into a hand as it is made, in the shape of the Managed Agents API. */
+export const SessionResourceSpec = z.discriminatedUnion('type', [GithubRepository, File]);
+export type SessionResourceSpec = z.infer<typeof SessionResourceSpec>;
+
+export type SessionResourceInput = z.input<typeof SessionResourceSpec>;
+
+const MAX_RESOURCES = 100;
+
+/** Resources of one session: no two at the same path. */
+export const SessionResourceSpecs = z
+  .array(SessionResourceSpec)
+  .max(MAX_RESOURCES)
+  .superRefine((resources, context) => {
+    const taken = new Set<string>();
+    for (const [index, resource] of resources.entries()) {
+      const path = mountPathOf(resource);
+      if (taken.has(path)) {
+        const message = `"${path}" is taken by another resource; choose another path`;
+        context.addIssue({ code: 'custom', path: [index, 'mount_path'], message });
+      }
+      taken.add(path);
+    }
+  });
+
+/** Where in the hand a resource is put. */
+export function mountPathOf(resource: SessionResourceSpec): string {
+  if (typeof resource.mount_path === 'string') return resource.mount_path;
+  if (resource.type === 'file') return `/mnt/session/uploads/${resource.file_id}`;
+  return `/workspace/${repositoryName(resource.url)}`;
+}
+
+function repositoryName(url: string): string {
+  const last = url
+    .replace(/[?#].*$/, '')
+    .replace(/\/+$/, '')
+    .split(/[/:\\]/)
+    .at(-1);
+  const name = last?.replace(/\.git$/, '').replace(/[^a-zA-Z0-9._-]/g, '-') ?? '';
+  return /^\.*$/.test(name) ? 'repository' : name;
+}
