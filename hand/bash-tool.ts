@@ -20,6 +20,8 @@ export interface BashToolOptions {
   readonly outputFolder: string;
   readonly pipe: OutputPipe;
   readonly processes: HandProcesses;
+  /** Environment of its shells. */
+  readonly variables: NodeJS.ProcessEnv;
 }
 
 /**
@@ -147,9 +149,9 @@ class Bash {
   }
 
   #start(): Shell {
-    const { folder, pipe } = this.#options;
+    const { folder, pipe, variables } = this.#options;
     mkdirSync(folder, { recursive: true });
-    return startShell({ folder, outputFile: pipe.writeEnd });
+    return startShell({ folder, outputFile: pipe.writeEnd, variables });
   }
 }
 

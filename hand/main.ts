@@ -28,6 +28,7 @@ async function main(settings: HandSettings): Promise<void> {
     outputFolder: output,
     pipe: createOutputPipe(`${temporary}/.output-${process.pid}`),
     processes,
+    variables: ownVariables(),
   });
   const hand = createHand({ journal: openJournal(journal), tools: { bash, ...files.tools } });
   const leave = async (): Promise<void> => {
@@ -47,6 +48,12 @@ async function main(settings: HandSettings): Promise<void> {
     { input: process.stdin, output: process.stdout },
   );
   setTimeout(() => void files.preload(), PRELOAD_AFTER_MS).unref();
+}
+
+/** What this process was given, without what is the daemon's own. */
+function ownVariables(): NodeJS.ProcessEnv {
+  const { NODE_COMPILE_CACHE: _own, ...variables } = process.env;
+  return variables;
 }
 
 /** Tries what isolation must refuse: a socket to a path, which could be a host's. */

@@ -1,7 +1,10 @@
 import type { Readable, Writable } from 'node:stream';
 import { assertNever } from '../protocol/assert-never.ts';
-import { CallConflictError, type Hand } from './hand.ts';
+import type { ToolCall } from '../protocol/hand.ts';
+import type { HandConfiguration } from './configuration.ts';
+import { CallConflictError, type Hand, type Watcher } from './hand.ts';
 import {
+  type CallResult,
   type HandFrame,
   type HandHello,
   type HandReply,
@@ -10,9 +13,17 @@ import {
   writeFrame,
 } from './wire.ts';
 
+/** A hand that can be told what it is for, and made ready for it. */
+export interface ServedHand extends Hand {
+  /** @throws {ConfigurationConflictError} */
+  configure?(configuration: HandConfiguration): void;
+  /** Runs a call of provisioning; out of reach of a session's calls. */
+  setUp?(call: ToolCall, watcher: Watcher): Promise<CallResult>;
+}
+
 /** Answers the requests of one stream. A call goes on when its stream has gone. */
 export function serveHand(
-  hand: Hand,
+  hand: ServedHand,
   hello: HandHello,
   stream: { readonly input: Readable; readonly output: Writable },
 ): void {
@@ -24,8 +35,9 @@ export function serveHand(
   readFrames<HandRequest>(input, (request) => answer(hand, request, send));
 }
 
-function answer(hand: Hand, request: HandRequest, send: (reply: HandReply) => void): void {
+function answer(hand: ServedHand, request: HandRequest, send: (reply: HandReply) => void): void {
   const { id } = request;
+  const watcher: Watcher = (progress) => send({ type: 'progress', id, ...progress });
   switch (request.type) {
     case 'ping':
       send({ type: 'pong', id });
@@ -34,21 +46,47 @@ function answer(hand: Hand, request: HandRequest, send: (reply: HandReply) => vo
       hand.cancel(request);
       send({ type: 'acknowledged', id });
       return;
+    case 'configure':
+      send(configure(hand, request));
+      return;
     case 'run':
-      hand
-        .run(request.session_id, request.call, (progress) =>
-          send({ type: 'progress', id, ...progress }),
-        )
-        .then((result) => send({ type: 'result', id, result }))
-        .catch((error: unknown) => send(refusal(id, error)));
+      tell(id, hand.run(request.session_id, request.call, watcher), send);
+      return;
+    case 'set_up':
+      tell(id, hand.setUp?.(request.call, watcher) ?? Promise.resolve(NO_SETUP), send);
       return;
     default:
       assertNever(request);
   }
 }
 
+const NO_SETUP: CallResult = { text: 'This hand has no setup of its own.', is_error: true };
+
+function configure(
+  hand: ServedHand,
+  { id, configuration }: Extract<HandRequest, { type: 'configure' }>,
+): HandReply {
+  try {
+    if (hand.configure === undefined) throw new Error('This hand takes no configuration.');
+    hand.configure(configuration);
+    return { type: 'acknowledged', id };
+  } catch (error) {
+    return { type: 'conflict', id, message: wordsOf(error) };
+  }
+}
+
+function tell(id: string, call: Promise<CallResult>, send: (reply: HandReply) => void): void {
+  call
+    .then((result) => send({ type: 'result', id, result }))
+    .catch((error: unknown) => send(refusal(id, error)));
+}
+
 function refusal(id: string, error: unknown): HandReply {
-  const text = error instanceof Error ? error.message : String(error);
+  const text = wordsOf(error);
   if (error instanceof CallConflictError) return { type: 'conflict', id, message: text };
   return { type: 'result', id, result: { text, is_error: true } };
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -32,10 +32,13 @@ export function startShell(options: {
   readonly folder: string;
   /** Gets standard output and error. */
   readonly outputFile: number;
+  /** Its whole environment. */
+  readonly variables: NodeJS.ProcessEnv;
 }): Shell {
-  const { outputFile } = options;
+  const { outputFile, variables } = options;
   const child = spawn('/bin/bash', ['--noprofile', '--norc'], {
     cwd: options.folder,
+    env: variables,
     stdio: ['pipe', outputFile, outputFile, 'pipe'],
     detached: true,
   });
@@ -69,8 +72,7 @@ export function startShell(options: {
     }
   });
 
-  // The variable is the daemon's own.
-  input.write(`exec ${CONTROL}>&3 ${OUTPUT}>&1 3>&-; unset NODE_COMPILE_CACHE\n`);
+  input.write(`exec ${CONTROL}>&3 ${OUTPUT}>&1 3>&-\n`);
   return {
     pid: child.pid ?? -1,
     get ending() {

@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import type { ToolCall } from '../protocol/hand.ts';
+import type { HandConfiguration } from './configuration.ts';
 
 /**
  * What goes between a hand and whoever uses it: one JSON object per line over any byte stream (a
@@ -25,6 +26,14 @@ export type HandRequest =
       readonly call: ToolCall;
     }
   | ({ readonly type: 'cancel'; readonly id: string } & CallKey)
+  /** Comes before any call; the same again changes nothing. */
+  | {
+      readonly type: 'configure';
+      readonly id: string;
+      readonly configuration: HandConfiguration;
+    }
+  /** A call of provisioning, journaled in a scope of its own and with tools of its own. */
+  | { readonly type: 'set_up'; readonly id: string; readonly call: ToolCall }
   | { readonly type: 'ping'; readonly id: string };
 
 export type HandReply =
@@ -35,7 +44,7 @@ export type HandReply =
       readonly output_bytes: number;
     }
   | { readonly type: 'result'; readonly id: string; readonly result: CallResult }
-  /** The call cannot be taken: its key was used with another input. */
+  /** The request cannot be taken: its key, or the hand, is another's. */
   | { readonly type: 'conflict'; readonly id: string; readonly message: string }
   | { readonly type: 'acknowledged'; readonly id: string }
   | { readonly type: 'pong'; readonly id: string };

@@ -23,6 +23,8 @@ export interface HandCluster {
   listEvents(job: V1Job): Promise<readonly CoreV1Event[]>;
   /** Opens a stream to the daemon in a pod. */
   attach(pod: V1Pod): Promise<Duplex>;
+  /** Starts a program in a pod: the stream is its standard input and output. */
+  exec(pod: V1Pod, command: readonly string[]): Promise<Duplex>;
 }
 
 export function createHandCluster(access: ClusterAccess): HandCluster {
@@ -31,6 +33,13 @@ export function createHandCluster(access: ClusterAccess): HandCluster {
   const core = `/api/v1/namespaces/${namespace}`;
   const ask = async <T>(request: ClusterRequest): Promise<T> =>
     (await requestJson(access, request)) as T;
+  const exec = ({ metadata }: V1Pod, command: readonly string[]): Promise<Duplex> =>
+    openExecStream(access, {
+      namespace,
+      pod: metadata?.name ?? '',
+      container: HAND_CONTAINER,
+      command,
+    });
   return {
     namespace,
     createJob: (job) => ask<V1Job>({ method: 'POST', path: jobs, body: job }),
@@ -69,12 +78,7 @@ export function createHandCluster(access: ClusterAccess): HandCluster {
       });
       return list.items;
     },
-    attach: ({ metadata }) =>
-      openExecStream(access, {
-        namespace,
-        pod: metadata?.name ?? '',
-        container: HAND_CONTAINER,
-        command: ATTACH_COMMAND,
-      }),
+    attach: (pod) => exec(pod, ATTACH_COMMAND),
+    exec,
   };
 }

@@ -17,7 +17,10 @@ const GRACE_SECONDS = 5;
 /** Time in which a Job that ended can be looked at. */
 const KEEP_ENDED_SECONDS = 300;
 
-/** The Job that is a hand. Pure: one recipe is one Job, to the byte. */
+/**
+ * The Job that is a hand. Pure: one recipe is one Job, to the byte. The pod's spec says nothing of a
+ * session: what its hand is for comes by its stream.
+ */
 export function toHandJob(recipe: HandRecipe): V1Job {
   const { hand } = recipe;
   const labels = { ...handLabels(hand), [LABEL.network]: recipe.network };
@@ -62,6 +65,9 @@ function toPodSpec(recipe: HandRecipe): V1PodSpec {
     containers: [toContainer(recipe)],
     volumes: [
       { name: 'workspace', emptyDir: { sizeLimit: `${recipe.diskMib}Mi` } },
+      { name: 'home', emptyDir: { sizeLimit: `${recipe.diskMib}Mi` } },
+      { name: 'session', emptyDir: { sizeLimit: `${recipe.diskMib}Mi` } },
+      { name: 'temporary', emptyDir: { sizeLimit: `${recipe.diskMib}Mi` } },
       { name: 'state', emptyDir: { sizeLimit: `${STATE_MIB}Mi` } },
     ],
     ...(runtimeClassName === null ? {} : { runtimeClassName }),
@@ -70,7 +76,7 @@ function toPodSpec(recipe: HandRecipe): V1PodSpec {
 }
 
 function toContainer(recipe: HandRecipe): V1Container {
-  const { hand, image, cpuCores, memoryMib, diskMib } = recipe;
+  const { image, cpuCores, memoryMib, diskMib } = recipe;
   const cpuMillis = Math.round(cpuCores * 1000);
   const memory = `${memoryMib}Mi`;
   const storage = `${diskMib + STATE_MIB}Mi`;
@@ -79,7 +85,7 @@ function toContainer(recipe: HandRecipe): V1Container {
     image,
     imagePullPolicy: 'IfNotPresent',
     command: ['tini', '--', 'node', `${SANDBOX.program}/k8s/sandbox/daemon.ts`],
-    args: ['$(POD_UID)', String(hand.generation)],
+    args: ['$(POD_UID)'],
     workingDir: SANDBOX.workspace,
     env: [{ name: 'POD_UID', valueFrom: { fieldRef: { fieldPath: 'metadata.uid' } } }],
     resources: {
@@ -99,6 +105,9 @@ function toContainer(recipe: HandRecipe): V1Container {
     terminationMessagePolicy: 'FallbackToLogsOnError',
     volumeMounts: [
       { name: 'workspace', mountPath: SANDBOX.workspace },
+      { name: 'home', mountPath: SANDBOX.home },
+      { name: 'session', mountPath: SANDBOX.session },
+      { name: 'temporary', mountPath: SANDBOX.temporary },
       { name: 'state', mountPath: SANDBOX.state },
     ],
   };

@@ -22,6 +22,8 @@ export const FAILURE = {
   sandboxQuotaExceeded: 'Sandbox.QuotaExceeded',
   sandboxOutOfMemory: 'Sandbox.OutOfMemory',
   sandboxStartFailed: 'Sandbox.StartFailed',
+  /** Packages, a repository or a file could not be put into it. */
+  sandboxSetupFailed: 'Sandbox.SetupFailed',
   sandboxClusterRefused: 'Sandbox.ClusterRefused',
   sandboxClusterUnreachable: 'Sandbox.ClusterUnreachable',
   /** Details: the generation that the hand is at. Known again only to a session that was reset. */

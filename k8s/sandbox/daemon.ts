@@ -2,36 +2,40 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { createBashTool } from '../../hand/bash-tool.ts';
 import { createFileTools } from '../../hand/file-tools.ts';
-import { createHand } from '../../hand/hand.ts';
 import { createHandProcesses } from '../../hand/hand-processes.ts';
 import { openJournal } from '../../hand/journal.ts';
 import { createOutputPipe } from '../../hand/output-pipe.ts';
 import { serveHand } from '../../hand/serve.ts';
+import { commandVariables } from './command-variables.ts';
 import { SANDBOX } from './layout.ts';
-import { withNewSandboxNotice } from './new-sandbox-notice.ts';
+import { createPodHand } from './pod-hand.ts';
+import { createSetupTools } from './setup-tools.ts';
 
 // The hand's daemon in a pod. Streams come and go by its socket (each is an exec of `attach`), and
-// it lives as long as the pod. Arguments: the pod's uid, which is the instance, and the generation.
+// it lives as long as the pod. Its argument is the pod's uid, which is the instance; what it is for
+// comes by the first message.
 
 const PRELOAD_AFTER_MS = 500;
 /** As a process ends by SIGTERM that does not heed it. */
 const TERMINATED = 143;
 
-function main(instance: string, generation: number): void {
-  const { workspace, journal, output, temporary, socket } = SANDBOX;
-  for (const folder of [journal, output]) mkdirSync(folder, { recursive: true });
+function main(instance: string): void {
+  const { workspace, home, session, uploads, outputs, journal, output, temporary, socket } =
+    SANDBOX;
+  for (const folder of [journal, output, uploads, outputs]) mkdirSync(folder, { recursive: true });
   const processes = createHandProcesses({ instance, ownsNamespace: true });
-  const files = createFileTools({ folder: workspace, roots: [output, temporary] });
-  const bash = createBashTool({
-    folder: workspace,
-    outputFolder: output,
-    pipe: createOutputPipe(`${temporary}/.output-${process.pid}`),
-    processes,
-  });
-  const tools = { bash, ...files.tools };
-  const hand = createHand({
+  const files = createFileTools({ folder: workspace, roots: [home, session, output, temporary] });
+  const pipe = createOutputPipe(`${temporary}/.output-${process.pid}`);
+  const hand = createPodHand({
     journal: openJournal(journal),
-    tools: generation === 1 ? tools : withNewSandboxNotice(tools),
+    memory: SANDBOX.configuration,
+    createTools: ({ variables: configured }) => {
+      const variables = commandVariables(process.env, configured);
+      const folders = { folder: workspace, outputFolder: output };
+      return { bash: createBashTool({ ...folders, pipe, processes, variables }), ...files.tools };
+    },
+    createSetupTools: ({ variables: configured }) =>
+      createSetupTools({ variables: commandVariables(process.env, configured) }),
   });
 
   // At once, and every process of the pod with it: a call that its pod's end cuts short must be told
@@ -46,5 +50,5 @@ function main(instance: string, generation: number): void {
 }
 
 // Loaded as a module, by whoever fills the cache of compiled code, it does nothing.
-const [instance, generation] = process.argv.slice(2);
-if (import.meta.main && instance !== undefined) main(instance, Number(generation));
+const [instance] = process.argv.slice(2);
+if (import.meta.main && instance !== undefined) main(instance);

@@ -3,9 +3,16 @@ export const SANDBOX = {
   /** Folder of the daemon and its runtime in the image. */
   program: '/opt/drover',
   workspace: '/workspace',
+  /** Of the commands' user; what is installed for a session goes here. */
+  home: '/home/drover',
+  /** What a session is given, and gives. */
+  uploads: '/mnt/session/uploads',
+  outputs: '/mnt/session/outputs',
+  session: '/mnt/session',
   /** Socket, journal and outputs; a volume of the pod, so it survives what commands do to the image. */
   state: '/run/drover',
   socket: '/run/drover/hand.sock',
+  configuration: '/run/drover/configuration.json',
   journal: '/run/drover/journal',
   output: '/run/drover/output',
   temporary: '/tmp',

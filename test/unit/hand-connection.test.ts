@@ -1,6 +1,7 @@
 import { Duplex, PassThrough } from 'node:stream';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { createHandConnection, HandGoneError } from '../../activities/hands/hand-connection.ts';
+import { createHandConnection } from '../../activities/hands/hand-connection.ts';
+import { HandGoneError } from '../../activities/hands/hand-gone-error.ts';
 import { CallConflictError } from '../../hand/hand.ts';
 import { type HandFrame, type HandRequest, readFrames, writeFrame } from '../../hand/wire.ts';
 import { waitFor } from '../support/wait-for.ts';

@@ -22,7 +22,7 @@ test('a recipe of defaults → this Job', () => {
         "annotations": {
           "drover.dev/hand-name": "main",
           "drover.dev/session-id": "session-1",
-          "drover.dev/spec-hash": "5dba0378d141a702e9f74e4297f3114d",
+          "drover.dev/spec-hash": "8f5fab2b97f8b5e70b5059f03ac3a8e8",
         },
         "labels": {
           "app.kubernetes.io/managed-by": "drover",
@@ -56,7 +56,6 @@ test('a recipe of defaults → this Job', () => {
               {
                 "args": [
                   "$(POD_UID)",
-                  "1",
                 ],
                 "command": [
                   "tini",
@@ -105,6 +104,18 @@ test('a recipe of defaults → this Job', () => {
                     "name": "workspace",
                   },
                   {
+                    "mountPath": "/home/drover",
+                    "name": "home",
+                  },
+                  {
+                    "mountPath": "/mnt/session",
+                    "name": "session",
+                  },
+                  {
+                    "mountPath": "/tmp",
+                    "name": "temporary",
+                  },
+                  {
                     "mountPath": "/run/drover",
                     "name": "state",
                   },
@@ -130,6 +141,24 @@ test('a recipe of defaults → this Job', () => {
                   "sizeLimit": "4096Mi",
                 },
                 "name": "workspace",
+              },
+              {
+                "emptyDir": {
+                  "sizeLimit": "4096Mi",
+                },
+                "name": "home",
+              },
+              {
+                "emptyDir": {
+                  "sizeLimit": "4096Mi",
+                },
+                "name": "session",
+              },
+              {
+                "emptyDir": {
+                  "sizeLimit": "4096Mi",
+                },
+                "name": "temporary",
               },
               {
                 "emptyDir": {

@@ -3,7 +3,8 @@ import type { V1Pod } from '@kubernetes/client-node';
 import { ClusterError } from '../../../k8s/connection/cluster-error.ts';
 import type { HandCluster } from '../../../k8s/hand-cluster.ts';
 import type { HandName } from '../../../protocol/hand.ts';
-import { createHandConnection, type HandConnection, HandGoneError } from '../hand-connection.ts';
+import { createHandConnection, type HandConnection } from '../hand-connection.ts';
+import { HandGoneError } from '../hand-gone-error.ts';
 import { type Cause, readPodState } from './pod-state.ts';
 
 /** The standing streams of a worker: one for each hand instance that it uses. */

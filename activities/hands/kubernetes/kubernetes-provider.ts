@@ -1,5 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import type { V1Job } from '@kubernetes/client-node';
+import type { V1Job, V1Pod } from '@kubernetes/client-node';
 import { ApplicationFailure } from '@temporalio/common';
 import type { CallResult } from '../../../hand/wire.ts';
 import { ClusterError } from '../../../k8s/connection/cluster-error.ts';
@@ -11,11 +10,10 @@ import { FAILURE } from '../../../protocol/failure.ts';
 import type {
   ExecuteInput,
   HandInstance,
-  HandName,
   ProvisionInput,
   ReleaseInput,
 } from '../../../protocol/hand.ts';
-import { HandGoneError } from '../hand-connection.ts';
+import { HandGoneError } from '../hand-gone-error.ts';
 import type {
   ExecuteOptions,
   ExecuteOutcome,
@@ -25,9 +23,12 @@ import type {
 } from '../provider.ts';
 import { awaitPod, NoPodError } from './await-pod.ts';
 import { ensureJob, isHandJob } from './ensure-job.ts';
-import { createHandStreams, type HandStreams, PodEndedError } from './hand-streams.ts';
+import { toHandConfiguration } from './hand-configuration.ts';
+import { createHandStreams, type HandStreams } from './hand-streams.ts';
 import { lostOutcome } from './lost-hand.ts';
+import { prepareHand } from './prepare-hand.ts';
 import { toClusterFailure, toSandboxFailure } from './sandbox-failure.ts';
+import { toSetupSteps } from './setup-steps.ts';
 
 export interface KubernetesProviderOptions {
   readonly cluster: HandCluster;
@@ -88,7 +89,7 @@ class KubernetesHands implements KubernetesProvider {
     const wanted = toHandJob(this.#recipeOf(input));
     try {
       const job = await ensureJob(this.#cluster, hand, wanted);
-      return await this.#start(hand, job, options);
+      return await this.#start(input, job, options);
     } catch (error) {
       if (error instanceof NoPodError) throw toSandboxFailure(hand, error.reason);
       if (error instanceof ClusterError) throw toClusterFailure(error);
@@ -127,16 +128,18 @@ class KubernetesHands implements KubernetesProvider {
     this.#streams.closeAll(clusterAway('This worker is stopping.'));
   }
 
+  /** Waits for the pod, then makes it the session's. */
   async #start(
-    hand: HandName,
+    input: ProvisionInput,
     job: V1Job,
     options: ProvisionOptions = UNWATCHED,
   ): Promise<ProvisionedHand> {
+    const { hand } = input;
     const { startMs = DEFAULT_START_MS } = this.#options;
     try {
       const pod = await awaitPod(this.#cluster, hand, job, { startMs, ...options });
       const instance = pod.metadata?.uid ?? '';
-      await this.#greet(hand, instance);
+      await this.#prepare(input, pod, options);
       return { instance };
     } catch (error) {
       // Nothing ran in it. One that stays would be nobody's if the session ends meanwhile.
@@ -145,25 +148,16 @@ class KubernetesHands implements KubernetesProvider {
     }
   }
 
-  /** A hand is made when its daemon has answered. */
-  async #greet(hand: HandName, instance: string): Promise<void> {
+  async #prepare(input: ProvisionInput, pod: V1Pod, options: ProvisionOptions): Promise<void> {
     const { answerMs = DEFAULT_ANSWER_MS } = this.#options;
-    const answered = this.#streams.to(hand, instance).ready();
-    const timer = new AbortController();
-    const late = delay(answerMs, 'late' as const, { signal: timer.signal });
+    const instance = pod.metadata?.uid ?? '';
+    const connection = this.#streams.to(input.hand, instance);
+    const setup = { configuration: toHandConfiguration(input), steps: toSetupSteps(input) };
     try {
-      if ((await Promise.race([answered, late])) !== 'late') return;
-      throw new HandGoneError(`its daemon did not answer in ${answerMs / 1000} s`);
+      await prepareHand(this.#cluster, pod, connection, setup, { answerMs, ...options });
     } catch (error) {
-      this.#streams.forget(instance, GONE);
-      await answered.catch(() => {});
-      if (error instanceof PodEndedError) throw new NoPodError(error.reason);
-      if (!(error instanceof HandGoneError)) throw error;
-      const type = FAILURE.sandboxStartFailed;
-      throw new NoPodError({ type, text: error.message, isPassing: true });
-    } finally {
-      timer.abort();
-      await late.catch(() => {});
+      if (error instanceof NoPodError) this.#streams.forget(instance, GONE);
+      throw error;
     }
   }
 

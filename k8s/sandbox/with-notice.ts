@@ -1,14 +1,12 @@
 import type { HandTool } from '../../hand/tool.ts';
 
-const NOTICE =
-  '[this is a new, empty sandbox: the one before it has ended, and its files and processes are gone]';
-
 /**
- * Tools that say, with their first result, that this is not the sandbox of earlier calls. A sandbox
- * that was released because it idled ended without a call that could have told.
+ * Tools that tell `notice` with their first result. What happened to the sandbox of earlier calls
+ * may have been told by none of them: one that is released because it idles ends without a call.
  */
-export function withNewSandboxNotice(
+export function withNotice(
   tools: Readonly<Record<string, HandTool>>,
+  notice: string,
 ): Readonly<Record<string, HandTool>> {
   let isTold = false;
   const wrap = (tool: HandTool): HandTool => ({
@@ -17,7 +15,7 @@ export function withNewSandboxNotice(
       const result = await tool.run(input, call);
       if (isTold) return result;
       isTold = true;
-      return { ...result, text: result.text === '' ? NOTICE : `${NOTICE}\n${result.text}` };
+      return { ...result, text: result.text === '' ? notice : `${notice}\n${result.text}` };
     },
   });
   return Object.fromEntries(Object.entries(tools).map(([name, tool]) => [name, wrap(tool)]));

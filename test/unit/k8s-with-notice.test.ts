@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { HandTool } from '../../hand/tool.ts';
-import { withNewSandboxNotice } from '../../k8s/sandbox/new-sandbox-notice.ts';
+import { withNotice } from '../../k8s/sandbox/with-notice.ts';
 
 const call = {
   id: 'toolu_1',
@@ -13,10 +13,10 @@ const tool = (text: string): HandTool => ({
   run: async () => ({ text, is_error: true }),
 });
 
-test('the first result of all tools says that the sandbox is new, the later ones nothing', async () => {
-  const { bash, read } = withNewSandboxNotice({ bash: tool('said'), read: tool('') });
+test('the first result of all tools tells the notice, the later ones nothing', async () => {
+  const { bash, read } = withNotice({ bash: tool('said'), read: tool('') }, '[new]');
   expect(await read?.run({}, call)).toEqual({
-    text: expect.stringMatching(/^\[this is a new, empty sandbox: .* are gone\]$/),
+    text: '[new]',
     is_error: true,
   });
   expect(await bash?.run({}, call)).toEqual({ text: 'said', is_error: true });
