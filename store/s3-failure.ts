@@ -17,29 +17,34 @@ export function isMissing(error: unknown): boolean {
   return error.name === 'NoSuchKey' || error.name === 'NotFound';
 }
 
-/** What a server, or the way to it, failed with. */
+/**
+ * What a server, or the way to it, failed with. The SDK's own errors hold the whole request, with
+ * its authorization: only their words are kept.
+ */
 export function toStoreError(url: string, error: unknown): unknown {
-  if (error instanceof StoreError) return error;
-  const cause = error instanceof Error ? error : new Error(String(error));
+  if (error instanceof StoreError || !(error instanceof Error)) return error;
   const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
   if (status === 412 || status === 409) {
-    return new StoreError('exists', `${url} has a blob of this key already`, { cause });
+    return new StoreError('exists', `${url} has a blob of this key already`);
   }
-  if (/Region is missing/.test(cause.message)) {
+  if (/Region is missing/.test(error.message)) {
     return refused(url, 'no region is configured', 'set AWS_REGION (us-east-1 fits most servers)');
   }
-  const remedy = REMEDY[cause.name];
-  if (remedy !== undefined) return refused(url, `${cause.name}: ${cause.message}`, remedy, cause);
-  const isRefusal = status !== undefined && status >= 400 && status < 500 && status !== 429;
-  if (isRefusal)
-    return refused(url, `${cause.name}: ${cause.message}`, 'correct DROVER_STORE', cause);
-  const words = `the store ${url} cannot be reached (${wordsOf(cause)}); see AWS_ENDPOINT_URL_S3`;
-  return new StoreError('unreachable', words, { cause });
+  const remedy = REMEDY[error.name] ?? remedyOf(status, error.message);
+  if (remedy !== undefined) return refused(url, `${error.name}: ${error.message}`, remedy);
+  const words = `the store ${url} cannot be reached (${wordsOf(error)}); see AWS_ENDPOINT_URL_S3`;
+  return new StoreError('unreachable', words);
 }
 
-function refused(url: string, what: string, remedy: string, cause?: Error): StoreError {
-  const options = cause === undefined ? {} : { cause };
-  return new StoreError('refused', `the store ${url} refused (${what}); ${remedy}`, options);
+/** Servers have names of their own for what is wrong. */
+function remedyOf(status: number | undefined, message: string): string | undefined {
+  const isRefusal = status !== undefined && status >= 400 && status < 500 && status !== 429;
+  if (!isRefusal) return undefined;
+  return /access key/i.test(message) ? REMEDY['InvalidAccessKeyId'] : 'correct DROVER_STORE';
+}
+
+function refused(url: string, what: string, remedy: string): StoreError {
+  return new StoreError('refused', `the store ${url} refused (${what}); ${remedy}`);
 }
 
 function wordsOf(error: Error): string {
