@@ -12,6 +12,12 @@ export interface DroverWorkerOptions {
   readonly roles: 'all' | 'brain' | 'hands';
   readonly sandbox?: 'required' | 'unconfined';
   readonly handsTaskQueue?: string;
+  /** Default: this worker makes no hands in a cluster. */
+  readonly kubernetes?: {
+    readonly kubeconfig: string;
+    readonly namespace: string;
+    readonly sandboxImage: string;
+  };
 }
 
 /** The worker process of the product. Resolves once it polls. */
@@ -31,6 +37,7 @@ export async function startDroverWorker(options: DroverWorkerOptions): Promise<T
       DROVER_HANDS_TASK_QUEUE: options.handsTaskQueue ?? '',
       ANTHROPIC_BASE_URL: options.modelUrl,
       ANTHROPIC_API_KEY: 'bench',
+      ...toVariables(options.kubernetes),
     },
     logPath: join(options.folder, 'worker.log'),
   });
@@ -38,9 +45,20 @@ export async function startDroverWorker(options: DroverWorkerOptions): Promise<T
   return worker;
 }
 
-/** What the caller's shell says about servers and models is not meant for a bench. */
+function toVariables(kubernetes: DroverWorkerOptions['kubernetes']): Record<string, string> {
+  if (kubernetes === undefined) return {};
+  return {
+    KUBECONFIG: kubernetes.kubeconfig,
+    DROVER_KUBERNETES_NAMESPACE: kubernetes.namespace,
+    DROVER_SANDBOX_IMAGE: kubernetes.sandboxImage,
+  };
+}
+
+/** What the caller's shell says about servers, models and clusters is not meant for a bench. */
 function withoutSettings(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(
-    Object.entries(environment).filter(([name]) => !/^(TEMPORAL|DROVER|ANTHROPIC)_/.test(name)),
+    Object.entries(environment).filter(
+      ([name]) => !/^((TEMPORAL|DROVER|ANTHROPIC)_|KUBECONFIG$)/.test(name),
+    ),
   );
 }

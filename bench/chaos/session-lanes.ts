@@ -1,0 +1,114 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { EnvironmentInput } from '../../protocol/environment.ts';
+import type { World } from '../world/world.ts';
+import type { SessionRecord } from './audit.ts';
+import { readHandUses } from './hand-uses.ts';
+import { firstMessage } from './ledger-player.ts';
+
+/** Sessions that work side by side, a new one after each that ended, until all is over. */
+export interface SessionLanes {
+  /** All sessions, once each lane's last one has ended. */
+  readonly records: Promise<readonly SessionRecord[]>;
+  /** From a moment to the next event of the session that waited longest for it, of those at work. */
+  recoveryAfter(atMs: number): number | null;
+}
+
+export interface SessionLanesOptions {
+  readonly lanes: number;
+  readonly environment: EnvironmentInput;
+  /** Time without an event after which a session is stuck. */
+  readonly stuckMs: number;
+  isOver(): boolean;
+}
+
+const POLL_MS = 200;
+
+export function startSessionLanes(world: World, options: SessionLanesOptions): SessionLanes {
+  const stamps = new Map<string, number[]>();
+  const runLane = async (lane: number): Promise<SessionRecord[]> => {
+    const records: SessionRecord[] = [];
+    for (let index = 0; index === 0 || !options.isOver(); index += 1) {
+      const id = `chaos-${lane}-${index}`;
+      const seen: number[] = [];
+      stamps.set(id, seen);
+      records.push(await runSession(world, id, seen, options));
+    }
+    return records;
+  };
+  const lanes = Array.from({ length: options.lanes }, (_, lane) => runLane(lane));
+  return {
+    records: Promise.all(lanes).then((records) => records.flat()),
+    recoveryAfter: (atMs) => longestWait([...stamps.values()], atMs),
+  };
+}
+
+async function runSession(
+  world: World,
+  id: string,
+  seen: number[],
+  options: SessionLanesOptions,
+): Promise<SessionRecord> {
+  const { sessions } = world.drover;
+  await sessions.create(
+    {
+      agent: { name: 'chaos', tools: [{ type: 'agent_toolset_20260401' }] },
+      environment: options.environment,
+      initial_events: firstMessage(id),
+    },
+    { id },
+  );
+  const ended = await untilIdle(world, id, seen, options.stuckMs);
+  await sessions.archive(id);
+  const stuck = ended ?? (await untilClosed(world, id, options.stuckMs));
+  const [events, hands] = await Promise.all([
+    sessions.events(id),
+    readHandUses(world.client.workflow, id),
+  ]);
+  return { id, events, hands, stuck };
+}
+
+/** @returns what it waits for, when it has waited for too long. */
+async function untilIdle(
+  { drover }: World,
+  id: string,
+  seen: number[],
+  stuckMs: number,
+): Promise<string | null> {
+  const stop = new AbortController();
+  let last = 'nothing';
+  let timer = setTimeout(() => stop.abort(), stuckMs);
+  try {
+    for await (const event of drover.sessions.tail(id, { signal: stop.signal })) {
+      clearTimeout(timer);
+      timer = setTimeout(() => stop.abort(), stuckMs);
+      seen.push(Date.now());
+      last = event.type;
+      if (event.type !== 'session.status_idle') continue;
+      const { type } = event.stop_reason;
+      return type === 'end_turn' ? null : `it stopped: ${type}`;
+    }
+    return `no event for ${stuckMs / 1000} s after ${last}`;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Its hands are released in the end, and only then does it close. */
+async function untilClosed({ client }: World, id: string, stuckMs: number): Promise<string | null> {
+  const deadline = Date.now() + stuckMs;
+  for (;;) {
+    const { status } = await client.workflow.getHandle(id).describe();
+    if (status.name !== 'RUNNING') return null;
+    if (Date.now() > deadline) return `not closed ${stuckMs / 1000} s after it was archived`;
+    await delay(POLL_MS);
+  }
+}
+
+function longestWait(sessions: readonly (readonly number[])[], atMs: number): number | null {
+  const waits = sessions.flatMap((stamps) => {
+    const next = stamps.find((stamp) => stamp > atMs);
+    const isAtWork = (stamps[0] ?? Number.POSITIVE_INFINITY) < atMs;
+    return next === undefined || !isAtWork ? [] : [next - atMs];
+  });
+  return waits.length === 0 ? null : Math.max(...waits);
+}
