@@ -44,7 +44,7 @@ export async function run(): Promise<Report> {
 }
 
 async function podOf(bench: BenchCluster, hand: HandInstance): Promise<string> {
-  const pods = await bench.cluster.listPods(hand);
+  const pods = await bench.cluster.listPods(await bench.cluster.listJobsOf(hand));
   const name = pods.find(({ metadata }) => metadata?.uid === hand.instance)?.metadata?.name;
   if (name === undefined) throw new Error('the hand has no pod');
   return name;

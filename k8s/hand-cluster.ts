@@ -5,20 +5,28 @@ import type { ClusterAccess } from './connection/cluster-access.ts';
 import { openExecStream } from './connection/exec-stream.ts';
 import { type ClusterRequest, requestJson, watchJson } from './connection/request.ts';
 import { ATTACH_COMMAND, HAND_CONTAINER } from './hand-job.ts';
-import { jobName, podSelector } from './hand-labels.ts';
+import { handSelector, podSelector, type TemporalNamespace } from './hand-labels.ts';
 
 /** All that is asked of a cluster: the Role of the worker, as functions. */
 export interface HandCluster {
   readonly namespace: string;
+  readonly temporalNamespace: TemporalNamespace;
   /** @throws ClusterError, status 409 when the name is taken. */
   createJob(job: V1Job): Promise<V1Job>;
   /** @throws ClusterError, status 404 when there is none. */
-  getJob(hand: HandName): Promise<V1Job>;
+  getJob(name: string): Promise<V1Job>;
+  listJobs(labelSelector: string): Promise<readonly V1Job[]>;
+  /** Merges `change` into the Job. @throws ClusterError, status 409 unless it still is as given. */
+  patchJob(job: V1Job, change: JobChange): Promise<V1Job>;
   /** Deletes the Job, if it is that one, and its pods with it. */
   deleteJob(job: V1Job): Promise<void>;
-  listPods(hand: HandName): Promise<readonly V1Pod[]>;
-  /** Pods of the hand as they are and change, until the signal or the server ends it. */
-  watchPods(hand: HandName, signal: AbortSignal): AsyncIterable<V1Pod>;
+  /** The same, if nobody has changed it since. @throws ClusterError, status 409 otherwise. */
+  deleteUnchangedJob(job: V1Job): Promise<void>;
+  /** Jobs of a hand: one, but for a moment in which two attempts make it at once. */
+  listJobsOf(hand: HandName): Promise<readonly V1Job[]>;
+  listPods(jobs: readonly V1Job[]): Promise<readonly V1Pod[]>;
+  /** Pods of the Job as they are and change, until the signal or the server ends it. */
+  watchPods(job: V1Job, signal: AbortSignal): AsyncIterable<V1Pod>;
   /** What the cluster says of a Job: a refused quota is told only here. */
   listEvents(job: V1Job): Promise<readonly CoreV1Event[]>;
   /** Opens a stream to the daemon in a pod. */
@@ -27,12 +35,29 @@ export interface HandCluster {
   exec(pod: V1Pod, command: readonly string[]): Promise<Duplex>;
 }
 
-export function createHandCluster(access: ClusterAccess): HandCluster {
+export interface JobChange {
+  readonly metadata?: {
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
+  readonly spec?: { readonly activeDeadlineSeconds: number };
+}
+
+export function createHandCluster(
+  access: ClusterAccess,
+  temporalNamespace: TemporalNamespace,
+): HandCluster {
   const { namespace } = access;
   const jobs = `/apis/batch/v1/namespaces/${namespace}/jobs`;
   const core = `/api/v1/namespaces/${namespace}`;
   const ask = async <T>(request: ClusterRequest): Promise<T> =>
     (await requestJson(access, request)) as T;
+  const list = async <T>(path: string, query: Readonly<Record<string, string>>) =>
+    (await ask<{ readonly items: readonly T[] }>({ method: 'GET', path, query })).items;
+  const remove = async ({ metadata }: V1Job, preconditions: object): Promise<void> => {
+    const body = { propagationPolicy: 'Foreground', preconditions };
+    await ask({ method: 'DELETE', path: `${jobs}/${metadata?.name}`, body });
+  };
   const exec = ({ metadata }: V1Pod, command: readonly string[]): Promise<Duplex> =>
     openExecStream(access, {
       namespace,
@@ -40,45 +65,38 @@ export function createHandCluster(access: ClusterAccess): HandCluster {
       container: HAND_CONTAINER,
       command,
     });
-  return {
+  const cluster: HandCluster = {
     namespace,
-    createJob: (job) => ask<V1Job>({ method: 'POST', path: jobs, body: job }),
-    getJob: (hand) => ask<V1Job>({ method: 'GET', path: `${jobs}/${jobName(hand)}` }),
-    async deleteJob({ metadata }) {
-      const path = `${jobs}/${metadata?.name}`;
-      const preconditions = { uid: metadata?.uid };
-      await ask({
-        method: 'DELETE',
-        path,
-        body: { propagationPolicy: 'Foreground', preconditions },
-      });
+    temporalNamespace,
+    createJob: (job) => ask({ method: 'POST', path: jobs, body: job }),
+    getJob: (name) => ask({ method: 'GET', path: `${jobs}/${name}` }),
+    listJobs: (labelSelector) => list<V1Job>(jobs, { labelSelector }),
+    patchJob({ metadata }, { metadata: words, spec }) {
+      const { name, uid, resourceVersion } = metadata ?? {};
+      const body = { metadata: { ...words, uid, resourceVersion }, ...(spec && { spec }) };
+      return ask({ method: 'PATCH', path: `${jobs}/${name}`, body });
     },
-    async listPods(hand) {
-      const query = { labelSelector: podSelector(hand) };
-      const list = await ask<{ readonly items: readonly V1Pod[] }>({
-        method: 'GET',
-        path: `${core}/pods`,
-        query,
-      });
-      return list.items;
+    deleteJob: (job) => remove(job, { uid: job.metadata?.uid }),
+    async deleteUnchangedJob(job) {
+      const { uid, resourceVersion } = job.metadata ?? {};
+      await remove(job, { uid, resourceVersion });
     },
-    async *watchPods(hand, signal) {
-      const query = { labelSelector: podSelector(hand), watch: 'true' };
+    listJobsOf: (hand) => cluster.listJobs(handSelector(temporalNamespace, hand)),
+    async listPods(of) {
+      if (of.length === 0) return [];
+      return list<V1Pod>(`${core}/pods`, { labelSelector: podSelector(of) });
+    },
+    async *watchPods(job, signal) {
+      const query = { labelSelector: podSelector([job]), watch: 'true' };
       const request = { method: 'GET', path: `${core}/pods`, query, signal } as const;
       for await (const { type, object } of watchJson(access, request)) {
         if (type === 'ADDED' || type === 'MODIFIED' || type === 'DELETED') yield object as V1Pod;
       }
     },
-    async listEvents({ metadata }) {
-      const query = { fieldSelector: `involvedObject.uid=${metadata?.uid}` };
-      const list = await ask<{ readonly items: readonly CoreV1Event[] }>({
-        method: 'GET',
-        path: `${core}/events`,
-        query,
-      });
-      return list.items;
-    },
+    listEvents: ({ metadata }) =>
+      list(`${core}/events`, { fieldSelector: `involvedObject.uid=${metadata?.uid}` }),
     attach: (pod) => exec(pod, ATTACH_COMMAND),
     exec,
   };
+  return cluster;
 }

@@ -1,5 +1,5 @@
 import type { V1Container, V1Job, V1PodSpec } from '@kubernetes/client-node';
-import { ANNOTATION, digest, handLabels, jobName, LABEL } from './hand-labels.ts';
+import { ANNOTATION, digest, LABEL, MANAGED_BY } from './hand-labels.ts';
 import type { HandRecipe } from './hand-recipe.ts';
 import { SANDBOX } from './sandbox/layout.ts';
 
@@ -18,12 +18,12 @@ const GRACE_SECONDS = 5;
 const KEEP_ENDED_SECONDS = 300;
 
 /**
- * The Job that is a hand. Pure: one recipe is one Job, to the byte. The pod's spec says nothing of a
+ * The Job of a recipe, without a name: whose hand it is, or that it is nobody's yet, its metadata
+ * says (`nameJob`). Pure: one recipe is one Job, to the byte. The pod's spec says nothing of a
  * session: what its hand is for comes by its stream.
  */
 export function toHandJob(recipe: HandRecipe): V1Job {
-  const { hand } = recipe;
-  const labels = { ...handLabels(hand), [LABEL.network]: recipe.network };
+  const labels = { [LABEL.managedBy]: MANAGED_BY, [LABEL.network]: recipe.network };
   const spec = {
     backoffLimit: 0,
     completions: 1,
@@ -36,13 +36,8 @@ export function toHandJob(recipe: HandRecipe): V1Job {
     apiVersion: 'batch/v1',
     kind: 'Job',
     metadata: {
-      name: jobName(hand),
       labels,
-      annotations: {
-        [ANNOTATION.session]: hand.session_id,
-        [ANNOTATION.hand]: hand.name,
-        [ANNOTATION.specHash]: digest(JSON.stringify(spec)).slice(0, 32),
-      },
+      annotations: { [ANNOTATION.specHash]: digest(JSON.stringify(spec)) },
     },
     spec,
   };

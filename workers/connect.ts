@@ -4,6 +4,8 @@ import { NativeConnection } from '@temporalio/worker';
 export interface Connected {
   readonly connection: NativeConnection;
   readonly namespace: string;
+  /** The server's own id of the namespace. */
+  readonly namespaceId: string;
 }
 
 /**
@@ -21,8 +23,8 @@ export async function connect(): Promise<Connected> {
     );
   });
   try {
-    await connection.workflowService.describeNamespace({ namespace });
-    return { connection, namespace };
+    const described = await connection.workflowService.describeNamespace({ namespace });
+    return { connection, namespace, namespaceId: described.namespaceInfo?.id ?? '' };
   } catch (error) {
     await connection.close();
     throw new Error(

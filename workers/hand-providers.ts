@@ -3,6 +3,7 @@ import { createLocalProvider } from '../activities/hands/local/local-provider.ts
 import type { HandProvider } from '../activities/hands/provider.ts';
 import { openClusterAccess } from '../k8s/connection/cluster-access.ts';
 import { createHandCluster } from '../k8s/hand-cluster.ts';
+import type { TemporalNamespace } from '../k8s/hand-labels.ts';
 import type { WorkerEnvironment } from './env.ts';
 
 /**
@@ -13,6 +14,7 @@ import type { WorkerEnvironment } from './env.ts';
  */
 export async function createHandProviders(
   { stateFolder, isolation, kubernetes }: WorkerEnvironment,
+  temporalNamespace: TemporalNamespace,
   closing: AsyncDisposableStack,
 ): Promise<Readonly<Record<string, HandProvider>>> {
   const local = createLocalProvider({ stateFolder, isolation });
@@ -22,7 +24,7 @@ export async function createHandProviders(
   const access = await openClusterAccess({ kubeconfig, namespace });
   closing.defer(() => access.close());
   const provider = createKubernetesProvider({
-    cluster: createHandCluster(access),
+    cluster: createHandCluster(access, temporalNamespace),
     image: sandboxImage,
   });
   closing.defer(() => provider.close());

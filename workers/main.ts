@@ -16,6 +16,7 @@ import { loadWorkflowBundle, PAYLOAD_CONVERTER_PATH } from './workflow-bundle.ts
 interface Target {
   readonly connection: NativeConnection;
   readonly namespace: string;
+  readonly namespaceId: string;
   readonly environment: WorkerEnvironment;
   /** Ends, after the workers, what they were given. */
   readonly closing: AsyncDisposableStack;
@@ -25,12 +26,12 @@ async function main(): Promise<void> {
   Runtime.install({ logger: new DefaultLogger('WARN') });
   const environment = readEnvironment();
   await using closing = new AsyncDisposableStack();
-  const { connection, namespace } = await connect();
+  const { connection, namespace, namespaceId } = await connect();
   closing.defer(() => connection.close());
   await verifySearchAttributes(connection, namespace);
   const warning = await retentionWarning(connection, namespace);
   if (warning !== undefined) console.warn(`drover worker: warning: ${warning}`);
-  const target = { connection, namespace, environment, closing };
+  const target = { connection, namespace, namespaceId, environment, closing };
   const workers = await Promise.all(environment.roles.map((role) => CREATE[role](target)));
   const running = Promise.all(workers.map((worker) => worker.run()));
   console.log(`drover worker: polling as ${environment.roles.join(', ')} (pid ${process.pid})`);
@@ -58,14 +59,24 @@ const CREATE = {
     });
   },
 
-  async hands({ connection, namespace, environment, closing }: Target): Promise<Worker> {
+  async hands({
+    connection,
+    namespace,
+    namespaceId,
+    environment,
+    closing,
+  }: Target): Promise<Worker> {
     return createHandsWorker({
       connection,
       namespace,
       deployment: environment.deployment,
       taskQueue: environment.handsTaskQueue,
       activities: createHandActivities({
-        providers: await createHandProviders(environment, closing),
+        providers: await createHandProviders(
+          environment,
+          { name: namespace, id: namespaceId },
+          closing,
+        ),
       }),
     });
   },

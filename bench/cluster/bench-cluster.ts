@@ -8,6 +8,7 @@ import { readPodState } from '../../activities/hands/kubernetes/pod-state.ts';
 import { type ClusterAccess, openClusterAccess } from '../../k8s/connection/cluster-access.ts';
 import { createHandCluster, type HandCluster } from '../../k8s/hand-cluster.ts';
 import { toHandJob } from '../../k8s/hand-job.ts';
+import { nameJob } from '../../k8s/hand-labels.ts';
 import { toHandRecipe } from '../../k8s/hand-recipe.ts';
 import { DEFAULT_ENVIRONMENT } from '../../protocol/environment.ts';
 import type { HandInstance, HandName } from '../../protocol/hand.ts';
@@ -36,7 +37,7 @@ export async function openBenchCluster(): Promise<BenchCluster> {
   const namespace = process.env['DROVER_KUBERNETES_NAMESPACE'] ?? 'drover-hands';
   const image = process.env['DROVER_SANDBOX_IMAGE'] ?? 'drover/sandbox:0.1.0';
   const access = await openClusterAccess({ kubeconfig, namespace });
-  const cluster = createHandCluster(access);
+  const cluster = createHandCluster(access, { name: 'bench', id: 'bench' });
   const provider = createKubernetesProvider({ cluster, image });
   const environment = { id: null, version: null, definition: DEFAULT_ENVIRONMENT };
   return {
@@ -46,7 +47,7 @@ export async function openBenchCluster(): Promise<BenchCluster> {
     image,
     async provision() {
       const hand = newHand();
-      const { instance } = await provider.provision({ hand, environment });
+      const { instance } = await provider.provision({ hand, environment, resources: [] });
       return { ...hand, provider: 'kubernetes', instance };
     },
     async runTrue(hand) {
@@ -67,15 +68,18 @@ export async function openBenchCluster(): Promise<BenchCluster> {
 }
 
 function newHand(): HandName {
-  return { session_id: `bench-${randomUUID()}`, name: 'main', generation: 1 };
+  return { session_id: `bench-${randomUUID()}`, chain_id: 'bench', name: 'main', generation: 1 };
 }
 
 async function runBareJob(
   cluster: HandCluster,
   image: string,
 ): Promise<{ readonly job: V1Job; readonly ms: number }> {
-  const hand = newHand();
-  const wanted = toHandJob(toHandRecipe(hand, {}, { image, network: 'none' }));
+  const recipe = toHandRecipe(newHand(), {}, { image, network: 'none' });
+  const wanted = nameJob(toHandJob(recipe), `bench-${randomUUID()}`, {
+    labels: {},
+    annotations: {},
+  });
   for (const container of wanted.spec?.template.spec?.containers ?? []) {
     container.command = ['tini', '--', 'sleep', '1000'];
     container.args = [];
@@ -83,7 +87,7 @@ async function runBareJob(
   const start = performance.now();
   const job = await cluster.createJob(wanted);
   const stop = new AbortController();
-  for await (const pod of cluster.watchPods(hand, stop.signal)) {
+  for await (const pod of cluster.watchPods(job, stop.signal)) {
     const state = readPodState(pod);
     if (state.type === 'running') return { job, ms: performance.now() - start };
     if (state.type === 'ended') throw new Error(`the bare Job ended: ${state.cause.text}`);

@@ -52,6 +52,7 @@ export async function* watchJson(
 
 async function send(access: ClusterAccess, request: ClusterRequest): Promise<IncomingMessage> {
   const { method, path, query = {}, body, signal } = request;
+  const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
   const url = new URL(path, access.server);
   url.search = new URLSearchParams(query).toString();
   const { headers, ...options } = await access.requestOptions();
@@ -62,7 +63,7 @@ async function send(access: ClusterAccess, request: ClusterRequest): Promise<Inc
       {
         ...options,
         method,
-        headers: { ...headers, ...headersOf(text) },
+        headers: { ...headers, ...headersOf(type, text) },
         ...(signal === undefined ? {} : { signal }),
       },
       resolve,
@@ -79,11 +80,11 @@ async function send(access: ClusterAccess, request: ClusterRequest): Promise<Inc
 }
 
 /** With its length said, or a DELETE would send its body as the start of the next request. */
-function headersOf(text: string | undefined): Record<string, string> {
+function headersOf(type: string, text: string | undefined): Record<string, string> {
   const accept = { accept: 'application/json' };
   if (text === undefined) return accept;
   const length = String(Buffer.byteLength(text));
-  return { ...accept, 'content-type': 'application/json', 'content-length': length };
+  return { ...accept, 'content-type': type, 'content-length': length };
 }
 
 async function textOf(response: IncomingMessage, request: ClusterRequest): Promise<string> {

@@ -1,3 +1,4 @@
+import type { V1Job, V1Pod } from '@kubernetes/client-node';
 import { afterEach } from 'vitest';
 import {
   createKubernetesProvider,
@@ -7,11 +8,15 @@ import {
 import type { ExecuteOptions, ExecuteOutcome } from '../../activities/hands/provider.ts';
 import { openClusterAccess } from '../../k8s/connection/cluster-access.ts';
 import { createHandCluster, type HandCluster } from '../../k8s/hand-cluster.ts';
+import { handSelector, podSelector } from '../../k8s/hand-labels.ts';
 import { EnvironmentDefinition, type EnvironmentInput } from '../../protocol/environment.ts';
-import type { HandInstance, ProvisionInput, ToolCall } from '../../protocol/hand.ts';
+import type { HandInstance, HandName, ProvisionInput, ToolCall } from '../../protocol/hand.ts';
 import { SANDBOX_IMAGE, type TestCluster } from './test-cluster.ts';
+import { TEMPORAL } from './test-temporal.ts';
 
 export interface ClusterHands {
+  /** Pods of a hand, as the administrator sees them. */
+  podsOf(hand: HandName): Promise<readonly V1Pod[]>;
   /** A worker, with the rights that the shipped Role gives. */
   worker(options?: WorkerOptions): Promise<KubernetesProvider>;
   provision(options?: ProvisionInputOptions): Promise<TestHand>;
@@ -62,7 +67,7 @@ export function useClusterHands(cluster: () => TestCluster): ClusterHands {
       kubeconfig: kubeconfig ?? workerKubeconfig,
       namespace: namespace ?? own,
     });
-    const hands = createHandCluster(access);
+    const hands = createHandCluster(access, TEMPORAL);
     const provider = createKubernetesProvider({
       image: SANDBOX_IMAGE,
       startMs: 60_000,
@@ -83,6 +88,16 @@ export function useClusterHands(cluster: () => TestCluster): ClusterHands {
   });
   return {
     worker,
+    async podsOf(hand) {
+      const { admin, namespace } = cluster();
+      type List<T> = { readonly items: readonly T[] };
+      const { items: jobs } = await admin.get<List<V1Job>>(
+        `/apis/batch/v1/namespaces/${namespace}/jobs`,
+        { labelSelector: handSelector(TEMPORAL, hand) },
+      );
+      const pods = `/api/v1/namespaces/${namespace}/pods`;
+      return (await admin.get<List<V1Pod>>(pods, { labelSelector: podSelector(jobs) })).items;
+    },
     releaseLater: (instance) => void provisioned.push(instance),
     async provision(options = {}) {
       const provider = await worker();
@@ -99,8 +114,9 @@ export function toProvisionInput(options: ProvisionInputOptions = {}): Provision
   const { session = crypto.randomUUID(), name = 'main', generation = 1, environment } = options;
   const definition = EnvironmentDefinition.parse({ provider: 'kubernetes', ...environment });
   return {
-    hand: { session_id: session, name, generation },
+    hand: { session_id: session, chain_id: 'chain', name, generation },
     environment: { id: null, version: null, definition },
+    resources: [],
   };
 }
 

@@ -1,6 +1,5 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import { expect, test } from 'vitest';
-import { podSelector } from '../../k8s/hand-labels.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type TestHand, toProvisionInput, toTestHand, useClusterHands } from './cluster-hands.ts';
 import { describeCluster } from './test-cluster.ts';
@@ -8,11 +7,7 @@ import { describeCluster } from './test-cluster.ts';
 describeCluster('a hand in a cluster', (cluster) => {
   const hands = useClusterHands(cluster);
 
-  async function podsOf({ instance }: TestHand): Promise<readonly V1Pod[]> {
-    const path = `/api/v1/namespaces/${cluster().namespace}/pods`;
-    const query = { labelSelector: podSelector(instance) };
-    return (await cluster().admin.get<{ items: readonly V1Pod[] }>(path, query)).items;
-  }
+  const podsOf = ({ instance }: TestHand): Promise<readonly V1Pod[]> => hands.podsOf(instance);
 
   test('every tool works in its workspace', async () => {
     const hand = await hands.provision();

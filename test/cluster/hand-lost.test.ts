@@ -1,18 +1,15 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import { expect, test } from 'vitest';
-import { jobName, podSelector } from '../../k8s/hand-labels.ts';
+import { jobName } from '../../k8s/hand-labels.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type TestHand, useClusterHands } from './cluster-hands.ts';
 import { describeCluster } from './test-cluster.ts';
+import { TEMPORAL } from './test-temporal.ts';
 
 describeCluster('a hand that is lost', (cluster) => {
   const hands = useClusterHands(cluster);
 
-  async function podsOf({ instance }: TestHand): Promise<readonly V1Pod[]> {
-    const path = `/api/v1/namespaces/${cluster().namespace}/pods`;
-    const query = { labelSelector: podSelector(instance) };
-    return (await cluster().admin.get<{ items: readonly V1Pod[] }>(path, query)).items;
-  }
+  const podsOf = ({ instance }: TestHand): Promise<readonly V1Pod[]> => hands.podsOf(instance);
 
   async function podPath(hand: TestHand): Promise<string> {
     const [pod] = await podsOf(hand);
@@ -45,7 +42,7 @@ describeCluster('a hand that is lost', (cluster) => {
 
   test('Job deleted in mid-call → lost', async () => {
     const hand = await hands.provision();
-    const path = `/apis/batch/v1/namespaces/${cluster().namespace}/jobs/${jobName(hand.instance)}`;
+    const path = `/apis/batch/v1/namespaces/${cluster().namespace}/jobs/${jobName(TEMPORAL, hand.instance)}`;
     const result = during(hand, 'sleep 100', () =>
       cluster().admin.delete(path, { propagationPolicy: 'Background' }),
     );

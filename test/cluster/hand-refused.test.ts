@@ -3,12 +3,15 @@ import { ApplicationFailure } from '@temporalio/common';
 import { describe, expect, test } from 'vitest';
 import { openClusterAccess } from '../../k8s/connection/cluster-access.ts';
 import type { HandCluster } from '../../k8s/hand-cluster.ts';
+import { toHandJob } from '../../k8s/hand-job.ts';
 import { jobName } from '../../k8s/hand-labels.ts';
+import { toHandRecipe } from '../../k8s/hand-recipe.ts';
 import { FAILURE } from '../../protocol/failure.ts';
 import type { ProvisionInput } from '../../protocol/hand.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { toProvisionInput, useClusterHands } from './cluster-hands.ts';
 import { describeCluster, expectNothingLeft } from './test-cluster.ts';
+import { TEMPORAL } from './test-temporal.ts';
 
 describeCluster('a hand that cannot be made', (cluster) => {
   const hands = useClusterHands(cluster);
@@ -139,7 +142,7 @@ describeCluster('a hand that cannot be made', (cluster) => {
       refusal(
         FAILURE.sandboxClusterRefused,
         true,
-        'cannot create resource "jobs".*namespace "default"',
+        'cannot list resource "jobs".*namespace "default"',
       ),
     );
   });
@@ -175,21 +178,21 @@ describeCluster('a hand that cannot be made', (cluster) => {
     }
 
     test('another one’s → refused, and left alone', async () => {
+      const { admin, namespace } = cluster();
       const input = toProvisionInput();
-      await createWith(input, (job) => ({
-        ...job,
-        // None at all would be filled in from its pods' labels.
-        metadata: { ...job.metadata, labels: { 'app.kubernetes.io/managed-by': 'another' } },
-      }));
+      const recipe = toHandRecipe(input.hand, {}, { image: 'another:1', network: 'none' });
+      // No labels at all would be filled in from its pods'.
+      const labels = { 'app.kubernetes.io/managed-by': 'another' };
+      const { spec } = toHandJob(recipe);
+      const metadata = { name: jobName(TEMPORAL, input.hand), namespace, labels };
+      await admin.create({ apiVersion: 'batch/v1', kind: 'Job', metadata, spec });
       const worker = await hands.worker();
       expect(await refusalOf(worker.provision(input))).toEqual(
-        refusal(FAILURE.sandboxUnavailable, true, `foreign Job.*${jobName(input.hand)}`),
+        refusal(FAILURE.sandboxUnavailable, true, `foreign Job.*${jobName(TEMPORAL, input.hand)}`),
       );
-      const path = `/apis/batch/v1/namespaces/${cluster().namespace}/jobs/${jobName(input.hand)}`;
-      expect(await cluster().admin.get<V1Job>(path)).not.toHaveProperty(
-        'metadata.deletionTimestamp',
-      );
-      await cluster().admin.delete(path, { propagationPolicy: 'Foreground' });
+      const path = `/apis/batch/v1/namespaces/${namespace}/jobs/${metadata.name}`;
+      expect(await admin.get<V1Job>(path)).not.toHaveProperty('metadata.deletionTimestamp');
+      await admin.delete(path, { propagationPolicy: 'Foreground' });
     });
 
     test('made from another recipe → replaced', async () => {

@@ -2,6 +2,7 @@ import { createKubernetesProvider } from '../../activities/hands/kubernetes/kube
 import { openClusterAccess } from '../../k8s/connection/cluster-access.ts';
 import { createHandCluster } from '../../k8s/hand-cluster.ts';
 import type { ExecuteInput, ProvisionInput } from '../../protocol/hand.ts';
+import { TEMPORAL } from './test-temporal.ts';
 
 // A worker's place in tests that kill it: does one thing and prints the outcome.
 
@@ -16,7 +17,7 @@ interface Order {
 const order = JSON.parse(process.argv[2] ?? '{}') as Order;
 const access = await openClusterAccess(order);
 const provider = createKubernetesProvider({
-  cluster: createHandCluster(access),
+  cluster: createHandCluster(access, TEMPORAL),
   image: order.image,
 });
 const never = new AbortController().signal;

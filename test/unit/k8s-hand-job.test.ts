@@ -2,11 +2,11 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { toHandJob } from '../../k8s/hand-job.ts';
-import { ANNOTATION, jobName } from '../../k8s/hand-labels.ts';
+import { ANNOTATION } from '../../k8s/hand-labels.ts';
 import { type HandRecipe, toHandRecipe } from '../../k8s/hand-recipe.ts';
 import { HandConfig } from '../../protocol/environment.ts';
 
-const HAND = { session_id: 'session-1', name: 'main', generation: 1 };
+const HAND = { session_id: 'session-1', chain_id: 'chain', name: 'main', generation: 1 };
 const OPTIONS = { image: 'drover/sandbox:1', network: 'none' } as const;
 
 function jobOf(config: object = {}, change: Partial<HandRecipe> = {}) {
@@ -20,19 +20,12 @@ test('a recipe of defaults → this Job', () => {
       "kind": "Job",
       "metadata": {
         "annotations": {
-          "drover.dev/hand-name": "main",
-          "drover.dev/session-id": "session-1",
-          "drover.dev/spec-hash": "8f5fab2b97f8b5e70b5059f03ac3a8e8",
+          "drover.dev/spec-hash": "816cd3236dd463cb2098f79c4c6f3f67",
         },
         "labels": {
           "app.kubernetes.io/managed-by": "drover",
-          "drover.dev/generation": "1",
-          "drover.dev/hand": "0d6e4079e36703ebd37c00722f5891d2",
-          "drover.dev/job": "drover-hand-0a579a1461edb50c9f3fd44632ef3ab3",
           "drover.dev/network": "none",
-          "drover.dev/session": "84097828fc31a8c8d29210df48901a85",
         },
-        "name": "drover-hand-0a579a1461edb50c9f3fd44632ef3ab3",
       },
       "spec": {
         "activeDeadlineSeconds": 86400,
@@ -43,11 +36,7 @@ test('a recipe of defaults → this Job', () => {
           "metadata": {
             "labels": {
               "app.kubernetes.io/managed-by": "drover",
-              "drover.dev/generation": "1",
-              "drover.dev/hand": "0d6e4079e36703ebd37c00722f5891d2",
-              "drover.dev/job": "drover-hand-0a579a1461edb50c9f3fd44632ef3ab3",
               "drover.dev/network": "none",
-              "drover.dev/session": "84097828fc31a8c8d29210df48901a85",
             },
           },
           "spec": {
@@ -196,22 +185,6 @@ test('all that a config can say is in the pod', () => {
     },
   });
   expect(pod?.volumes?.[0]).toEqual({ name: 'workspace', emptyDir: { sizeLimit: '100Mi' } });
-});
-
-describe('name', () => {
-  test.each([
-    ['another session', { ...HAND, session_id: 'session-2' }],
-    ['another hand', { ...HAND, name: 'gpu' }],
-    ['another generation', { ...HAND, generation: 2 }],
-    ['parts that join to the same text', { ...HAND, session_id: 'session-1","main', name: '' }],
-  ])('%s → another name', (_what, hand) => {
-    expect(jobName(hand)).not.toBe(jobName(HAND));
-  });
-
-  test('fits a label and a pod, whatever the session is called', () => {
-    const name = jobName({ ...HAND, session_id: `${'ü/'.repeat(500)}` });
-    expect(name).toMatch(/^[a-z0-9-]{1,52}$/);
-  });
 });
 
 describe('spec hash', () => {

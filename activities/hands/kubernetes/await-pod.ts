@@ -2,7 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { V1Job, V1Pod } from '@kubernetes/client-node';
 import type { HandCluster } from '../../../k8s/hand-cluster.ts';
 import { FAILURE } from '../../../protocol/failure.ts';
-import type { HandName } from '../../../protocol/hand.ts';
 import { type Cause, readPodState } from './pod-state.ts';
 
 /** There will be no running pod. */
@@ -35,14 +34,13 @@ const QUOTA = /exceeded quota|is forbidden/;
  */
 export async function awaitPod(
   cluster: HandCluster,
-  hand: HandName,
   job: V1Job,
   options: AwaitPodOptions,
 ): Promise<V1Pod> {
   const stop = new AbortController();
   const progress: Progress = { hasPod: false, cause: NO_POD };
   const refused = watchRefusals(cluster, job, progress, stop.signal);
-  const running = watchPod(cluster, hand, job, { progress, signal: stop.signal, ...options });
+  const running = watchPod(cluster, job, { progress, signal: stop.signal, ...options });
   const late = delay(options.startMs, undefined, { signal: stop.signal }).then(() => {
     const { type, text, isPassing } = progress.cause;
     const seconds = Math.round(options.startMs / 1000);
@@ -81,14 +79,13 @@ const NO_POD: Cause = {
 
 async function watchPod(
   cluster: HandCluster,
-  hand: HandName,
   job: V1Job,
   options: AwaitPodOptions & { readonly progress: Progress; readonly signal: AbortSignal },
 ): Promise<V1Pod> {
   const { progress, signal, onWaiting } = options;
   for (;;) {
     signal.throwIfAborted();
-    for await (const pod of cluster.watchPods(hand, signal)) {
+    for await (const pod of cluster.watchPods(job, signal)) {
       if (!belongsTo(pod, job)) continue;
       progress.hasPod = true;
       const state = readPodState(pod);

@@ -89,7 +89,7 @@ async function findPod(
 /** The cluster's refusal to list is no sign that the hand is gone. */
 async function listPods(cluster: HandCluster, hand: HandName): Promise<readonly V1Pod[]> {
   try {
-    return await cluster.listPods(hand);
+    return await cluster.listPods(await cluster.listJobsOf(hand));
   } catch (error) {
     if (!(error instanceof ClusterError)) throw error;
     throw new ClusterError(0, error.message, { cause: error });

@@ -22,7 +22,7 @@ import type {
   ProvisionOptions,
 } from '../provider.ts';
 import { awaitPod, NoPodError } from './await-pod.ts';
-import { ensureJob, isHandJob } from './ensure-job.ts';
+import { acquireJob, giveUpJob } from './acquire-job.ts';
 import { toHandConfiguration } from './hand-configuration.ts';
 import { createHandStreams, type HandStreams } from './hand-streams.ts';
 import { lostOutcome } from './lost-hand.ts';
@@ -88,7 +88,7 @@ class KubernetesHands implements KubernetesProvider {
     const { hand } = input;
     const wanted = toHandJob(this.#recipeOf(input));
     try {
-      const job = await ensureJob(this.#cluster, hand, wanted);
+      const job = await acquireJob(this.#cluster, hand, wanted, async () => undefined);
       return await this.#start(input, job, options);
     } catch (error) {
       if (error instanceof NoPodError) throw toSandboxFailure(hand, error.reason);
@@ -137,13 +137,13 @@ class KubernetesHands implements KubernetesProvider {
     const { hand } = input;
     const { startMs = DEFAULT_START_MS } = this.#options;
     try {
-      const pod = await awaitPod(this.#cluster, hand, job, { startMs, ...options });
+      const pod = await awaitPod(this.#cluster, job, { startMs, ...options });
       const instance = pod.metadata?.uid ?? '';
       await this.#prepare(input, pod, options);
       return { instance };
     } catch (error) {
       // Nothing ran in it. One that stays would be nobody's if the session ends meanwhile.
-      if (error instanceof NoPodError) await this.#cluster.deleteJob(job).catch(ignoreRefusal);
+      if (error instanceof NoPodError) await giveUpJob(this.#cluster, job).catch(ignoreRefusal);
       throw error;
     }
   }
@@ -152,7 +152,10 @@ class KubernetesHands implements KubernetesProvider {
     const { answerMs = DEFAULT_ANSWER_MS } = this.#options;
     const instance = pod.metadata?.uid ?? '';
     const connection = this.#streams.to(input.hand, instance);
-    const setup = { configuration: toHandConfiguration(input), steps: toSetupSteps(input) };
+    const setup = {
+      configuration: toHandConfiguration(this.#cluster.temporalNamespace, input),
+      steps: toSetupSteps(input),
+    };
     try {
       await prepareHand(this.#cluster, pod, connection, setup, { answerMs, ...options });
     } catch (error) {
@@ -179,13 +182,15 @@ class KubernetesHands implements KubernetesProvider {
   /** The Job as it was, unless there is none or another pod than the hand's lives in it. */
   async #deleteJobOf(hand: HandInstance): Promise<V1Job | undefined> {
     try {
-      const job = await this.#cluster.getJob(hand);
-      const pods = await this.#cluster.listPods(hand);
-      const isAnothers =
-        pods.length > 0 && pods.every((pod) => pod.metadata?.uid !== hand.instance);
-      if (isAnothers || !isHandJob(job, hand)) return undefined;
-      await this.#cluster.deleteJob(job);
-      return job;
+      for (const job of await this.#cluster.listJobsOf(hand)) {
+        const pods = await this.#cluster.listPods([job]);
+        const isAnothers =
+          pods.length > 0 && pods.every((pod) => pod.metadata?.uid !== hand.instance);
+        if (isAnothers) continue;
+        await this.#cluster.deleteJob(job);
+        return job;
+      }
+      return undefined;
     } catch (error) {
       // Gone, or made anew since it was read: done already.
       const isDone = error instanceof ClusterError && [404, 409].includes(error.status);
