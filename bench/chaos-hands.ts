@@ -20,7 +20,9 @@ export async function run(): Promise<Report> {
   const result = await runChaos({ kubeconfig, image, seed, faults, lanes: LANES, moreKinds });
   const { audit } = result;
   for (const line of tableOf(result.faults)) progress(line);
-  for (const line of wrongs(audit)) progress(line);
+  for (const line of [...wrongs(audit), ...result.left.map((what) => `left: ${what}`)]) {
+    progress(line);
+  }
   return {
     bench: 'chaos-hands',
     figures: {

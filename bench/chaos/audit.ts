@@ -113,13 +113,14 @@ function unreportedChanges({ id, hands, events }: SessionRecord): string[] {
     (event) =>
       event.type === 'agent.tool_result' && NEW_SANDBOX.test(JSON.stringify(event.content)),
   ).length;
-  const used = hands.filter(({ calls }) => calls > 0);
-  const untold = used.slice(0, -1).filter(({ lostCall }) => lostCall === null);
+  const untold = hands.slice(0, -1).filter(({ lostCall }) => lostCall === null);
+  /** Later sandboxes that gave any result: each began with a notice. */
+  const successors = hands.slice(1).filter(({ lastServedMs }) => lastServedMs > 0).length;
   const misworded = hands.filter(({ lostCall }) => lostCall !== null && !LOST.test(lostCall));
   return [
     ...untold.map(({ instance }) => `${id}: ${instance} was replaced without a word`),
     ...misworded.map(({ instance, lostCall }) => `${id}: ${instance} is lost, said: ${lostCall}`),
-    ...(notices >= used.length - 1 ? [] : [`${id}: ${notices} notices of ${used.length - 1}`]),
+    ...(notices >= successors ? [] : [`${id}: ${notices} notices of ${successors}`]),
   ];
 }
 

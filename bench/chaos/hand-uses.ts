@@ -7,8 +7,6 @@ import { ACTIVITY } from '../../protocol/model-step.ts';
 /** What one sandbox was used for by a session, as the session's history tells. */
 export interface HandUse {
   readonly instance: string;
-  /** Calls that it was asked for. */
-  readonly calls: number;
   /** When it last gave a result that was its own. */
   readonly lastServedMs: number;
   /** What the first call said that was told of its loss. */
@@ -32,8 +30,7 @@ function addRun(uses: Map<string, HandUse>, events: readonly HistoryEvent[]): vo
     if (scheduled?.activityType?.name === ACTIVITY.execute) {
       const { instance } = read<ExecuteInput>(scheduled.input?.payloads?.[0]).hand;
       asked.set(String(event.eventId), instance);
-      const use = uses.get(instance) ?? unused(instance);
-      uses.set(instance, { ...use, calls: use.calls + 1 });
+      if (!uses.has(instance)) uses.set(instance, { instance, lastServedMs: 0, lostCall: null });
     }
     const { activityTaskCompletedEventAttributes: completed } = event;
     const use = uses.get(asked.get(String(completed?.scheduledEventId)) ?? '');
@@ -41,10 +38,6 @@ function addRun(uses: Map<string, HandUse>, events: readonly HistoryEvent[]): vo
     const result = read<ExecuteResult>(completed?.result?.payloads?.[0]);
     uses.set(use.instance, withResult(use, result, timeOf(event)));
   }
-}
-
-function unused(instance: string): HandUse {
-  return { instance, calls: 0, lastServedMs: 0, lostCall: null };
 }
 
 function withResult(use: HandUse, { events, lost }: ExecuteResult, atMs: number): HandUse {

@@ -22,7 +22,6 @@ const result = (key: string, text: string): SessionEvent =>
 
 const hand = (instance: string, more: Partial<HandUse> = {}): HandUse => ({
   instance,
-  calls: 1,
   lastServedMs: 1_000,
   lostCall: null,
   ...more,
