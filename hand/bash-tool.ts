@@ -15,6 +15,8 @@ const PROGRESS_MS = 200;
 const GRACE_MS = 300;
 
 export interface BashToolOptions {
+  /** The bash that runs commands. */
+  readonly program: string;
   readonly folder: string;
   /** Where the output of each call is written. */
   readonly outputFolder: string;
@@ -149,9 +151,9 @@ class Bash {
   }
 
   #start(): Shell {
-    const { folder, pipe, variables } = this.#options;
+    const { program, folder, pipe, variables } = this.#options;
     mkdirSync(folder, { recursive: true });
-    return startShell({ folder, outputFile: pipe.writeEnd, variables });
+    return startShell({ program, folder, outputFile: pipe.writeEnd, variables });
   }
 }
 

@@ -23,9 +23,12 @@ const CHUNK_BYTES = 64 * 1024;
 /** A pipe holds at most this much (`/proc/sys/fs/pipe-max-size`): what was written before is in it. */
 const MAX_PIPE_BYTES = 1024 * 1024;
 
-/** @param path Where the pipe is made; its name is gone again when this returns. */
-export function createOutputPipe(path: string): OutputPipe {
-  execFileSync('mkfifo', ['-m', '600', path]);
+/**
+ * @param path Where the pipe is made; its name is gone again when this returns.
+ * @param program The program that makes it.
+ */
+export function createOutputPipe(path: string, program = 'mkfifo'): OutputPipe {
+  execFileSync(program, ['-m', '600', path]);
   const readEnd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   const writeEnd = openSync(path, constants.O_WRONLY);
   unlinkSync(path);

@@ -29,14 +29,16 @@ const CONTROL = 198;
 const OUTPUT = 197;
 
 export function startShell(options: {
+  /** A bash. */
+  readonly program: string;
   readonly folder: string;
   /** Gets standard output and error. */
   readonly outputFile: number;
   /** Its whole environment. */
   readonly variables: NodeJS.ProcessEnv;
 }): Shell {
-  const { outputFile, variables } = options;
-  const child = spawn('/bin/bash', ['--noprofile', '--norc'], {
+  const { program, outputFile, variables } = options;
+  const child = spawn(program, ['--noprofile', '--norc'], {
     cwd: options.folder,
     env: variables,
     stdio: ['pipe', outputFile, outputFile, 'pipe'],

@@ -1,4 +1,5 @@
 import type { V1Container, V1Job, V1PodSpec } from '@kubernetes/client-node';
+import { PROGRAM_MIB, withProgram } from './carried-program.ts';
 import { ANNOTATION, digest, LABEL, MANAGED_BY } from './hand-labels.ts';
 import type { HandRecipe } from './hand-recipe.ts';
 import { SANDBOX } from './sandbox/layout.ts';
@@ -7,7 +8,14 @@ import { SANDBOX } from './sandbox/layout.ts';
 export const HAND_CONTAINER = 'hand';
 
 /** Constant: what a stream is for comes by its standard input. */
-export const ATTACH_COMMAND = [`${SANDBOX.program}/k8s/sandbox/attach`] as const;
+export const ATTACH_COMMAND = [
+  `${SANDBOX.program}/bin/socat`,
+  '-t',
+  '0.5',
+  'STDIO',
+  // It waits for a daemon that is still starting.
+  `UNIX-CONNECT:${SANDBOX.socket},retry=500,interval=0.02`,
+] as const;
 
 const USER = 1000;
 /** Asked of the scheduler: a hand waits for its model most of its life. */
@@ -30,7 +38,7 @@ export function toHandJob(recipe: HandRecipe): V1Job {
     parallelism: 1,
     activeDeadlineSeconds: recipe.maxLifetimeSeconds,
     ttlSecondsAfterFinished: KEEP_ENDED_SECONDS,
-    template: { metadata: { labels }, spec: toPodSpec(recipe) },
+    template: { metadata: { labels }, spec: withProgram(toPodSpec(recipe), recipe.program) },
   };
   return {
     apiVersion: 'batch/v1',
@@ -71,18 +79,27 @@ function toPodSpec(recipe: HandRecipe): V1PodSpec {
 }
 
 function toContainer(recipe: HandRecipe): V1Container {
-  const { image, cpuCores, memoryMib, diskMib } = recipe;
+  const { image, program, cpuCores, memoryMib, diskMib } = recipe;
   const cpuMillis = Math.round(cpuCores * 1000);
   const memory = `${memoryMib}Mi`;
-  const storage = `${diskMib + STATE_MIB}Mi`;
+  const copyMib = program.type === 'init_container' ? PROGRAM_MIB : 0;
+  const storage = `${diskMib + STATE_MIB + copyMib}Mi`;
   return {
     name: HAND_CONTAINER,
     image,
     imagePullPolicy: 'IfNotPresent',
-    command: ['tini', '--', 'node', `${SANDBOX.program}/k8s/sandbox/daemon.ts`],
+    command: [
+      `${SANDBOX.program}/bin/tini`,
+      '--',
+      `${SANDBOX.program}/bin/node`,
+      `${SANDBOX.program}/k8s/sandbox/daemon.ts`,
+    ],
     args: ['$(POD_UID)'],
     workingDir: SANDBOX.workspace,
-    env: [{ name: 'POD_UID', valueFrom: { fieldRef: { fieldPath: 'metadata.uid' } } }],
+    env: [
+      { name: 'POD_UID', valueFrom: { fieldRef: { fieldPath: 'metadata.uid' } } },
+      { name: 'NODE_COMPILE_CACHE', value: SANDBOX.compiled },
+    ],
     resources: {
       requests: {
         cpu: `${Math.min(cpuMillis, REQUESTED_CPU_MILLIS)}m`,

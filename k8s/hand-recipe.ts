@@ -1,10 +1,12 @@
 import type { HandConfig } from '../protocol/environment.ts';
 import type { HandName } from '../protocol/hand.ts';
+import type { ProgramSource } from './carried-program.ts';
 
 /** All that the Job of a hand is made from. */
 export interface HandRecipe {
   readonly hand: HandName;
   readonly image: string;
+  readonly program: ProgramSource;
   /** Selected by label in the cluster's network policies. */
   readonly network: 'none' | 'unrestricted';
   readonly cpuCores: number;
@@ -22,15 +24,23 @@ const DEFAULTS = {
   maxLifetimeSeconds: 24 * 3600,
 } as const;
 
-/** @param options.image Used when the environment names none. */
+export interface RecipeOptions {
+  /** The default sandbox, which holds the daemon; used when the environment names no image. */
+  readonly image: string;
+  readonly network: HandRecipe['network'];
+  /** How the daemon is carried into other images. Default: by an init container. */
+  readonly carriedBy?: 'init_container' | 'image_volume';
+}
+
 export function toHandRecipe(
   hand: HandName,
   config: HandConfig,
-  options: { readonly image: string; readonly network: HandRecipe['network'] },
+  options: RecipeOptions,
 ): HandRecipe {
   return {
     hand,
     image: config.image ?? options.image,
+    program: programFor(config, options),
     network: options.network,
     cpuCores: config.cpu_cores ?? DEFAULTS.cpuCores,
     memoryMib: config.memory_mib ?? DEFAULTS.memoryMib,
@@ -39,4 +49,10 @@ export function toHandRecipe(
     runtimeClassName: config.runtime_class_name ?? null,
     nodeSelector: config.node_selector ?? {},
   };
+}
+
+function programFor(config: HandConfig, options: RecipeOptions): ProgramSource {
+  const { image, carriedBy = 'init_container' } = options;
+  const isDefault = config.image === undefined || config.image === image;
+  return isDefault ? { type: 'own_image' } : { type: carriedBy, image };
 }

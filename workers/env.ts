@@ -49,6 +49,8 @@ const Environment = z.object({
   DROVER_KUBERNETES_NAMESPACE: text,
   /** Sandbox of environments that name no image, as the cluster's nodes know it. */
   DROVER_SANDBOX_IMAGE: text.transform((value) => value ?? 'drover/sandbox:0.1.0'),
+  /** Whether the cluster's nodes can mount an image: other images then get the daemon so. */
+  DROVER_KUBERNETES_IMAGE_VOLUMES: z.enum(['true', 'false']).default('false'),
   /** With both, the worker is versioned and its sessions are pinned. */
   DROVER_DEPLOYMENT_NAME: text,
   DROVER_BUILD_ID: text,
@@ -69,6 +71,7 @@ export interface WorkerEnvironment {
     readonly kubeconfig: string | null;
     readonly namespace: string;
     readonly sandboxImage: string;
+    readonly carriedBy: 'init_container' | 'image_volume';
   } | null;
   readonly deployment: { readonly name: string; readonly buildId: string } | null;
   readonly anthropic: {
@@ -111,6 +114,8 @@ function toKubernetes(values: z.infer<typeof Environment>): WorkerEnvironment['k
     kubeconfig: kubeconfig ?? null,
     namespace: namespace ?? 'drover-hands',
     sandboxImage: values.DROVER_SANDBOX_IMAGE,
+    carriedBy:
+      values.DROVER_KUBERNETES_IMAGE_VOLUMES === 'true' ? 'image_volume' : 'init_container',
   };
 }
 

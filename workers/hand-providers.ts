@@ -20,12 +20,13 @@ export async function createHandProviders(
   const local = createLocalProvider({ stateFolder, isolation });
   closing.defer(() => local.close());
   if (kubernetes === null) return { local };
-  const { kubeconfig, namespace, sandboxImage } = kubernetes;
+  const { kubeconfig, namespace, sandboxImage, carriedBy } = kubernetes;
   const access = await openClusterAccess({ kubeconfig, namespace });
   closing.defer(() => access.close());
   const provider = createKubernetesProvider({
     cluster: createHandCluster(access, temporalNamespace),
     image: sandboxImage,
+    carriedBy,
   });
   closing.defer(() => provider.close());
   return { local, kubernetes: provider };

@@ -1,13 +1,12 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { createBashTool } from '../../hand/bash-tool.ts';
 import { createFileTools } from '../../hand/file-tools.ts';
 import { createHandProcesses } from '../../hand/hand-processes.ts';
 import { openJournal } from '../../hand/journal.ts';
-import { createOutputPipe } from '../../hand/output-pipe.ts';
 import { serveHand } from '../../hand/serve.ts';
 import { commandVariables } from './command-variables.ts';
 import { SANDBOX } from './layout.ts';
+import { preparePodBash } from './pod-bash.ts';
 import { createPodHand } from './pod-hand.ts';
 import { createSetupTools } from './setup-tools.ts';
 
@@ -25,17 +24,19 @@ function main(instance: string): void {
   for (const folder of [journal, output, uploads, outputs]) mkdirSync(folder, { recursive: true });
   const processes = createHandProcesses({ instance, ownsNamespace: true });
   const files = createFileTools({ folder: workspace, roots: [home, session, output, temporary] });
-  const pipe = createOutputPipe(`${temporary}/.output-${process.pid}`);
+  const createBash = preparePodBash(processes);
+  const image = { ...process.env };
+  // The toolset looks for `rg` there, and does without when there is none.
+  process.env['PATH'] = `${image['PATH'] ?? ''}:${SANDBOX.tools}`;
   const hand = createPodHand({
     journal: openJournal(journal),
     memory: SANDBOX.configuration,
-    createTools: ({ variables: configured }) => {
-      const variables = commandVariables(process.env, configured);
-      const folders = { folder: workspace, outputFolder: output };
-      return { bash: createBashTool({ ...folders, pipe, processes, variables }), ...files.tools };
-    },
-    createSetupTools: ({ variables: configured }) =>
-      createSetupTools({ variables: commandVariables(process.env, configured) }),
+    createTools: ({ variables }) => ({
+      bash: createBash(commandVariables(image, variables)),
+      ...files.tools,
+    }),
+    createSetupTools: ({ variables }) =>
+      createSetupTools({ variables: commandVariables(image, variables) }),
   });
 
   // At once, and every process of the pod with it: a call that its pod's end cuts short must be told

@@ -1,7 +1,10 @@
 /** Where things are in a sandbox, whatever image it is made from. */
 export const SANDBOX = {
-  /** Folder of the daemon and its runtime in the image. */
+  /** Folder of the daemon and its runtime: of the image, or a volume with a copy. */
   program: '/opt/drover',
+  compiled: '/opt/drover/compiled',
+  /** Programs of tools, for images that lack them. */
+  tools: '/opt/drover/tools',
   workspace: '/workspace',
   /** Of the commands' user; what is installed for a session goes here. */
   home: '/home/drover',

@@ -20,7 +20,7 @@ test('a recipe of defaults → this Job', () => {
       "kind": "Job",
       "metadata": {
         "annotations": {
-          "drover.dev/spec-hash": "816cd3236dd463cb2098f79c4c6f3f67",
+          "drover.dev/spec-hash": "637d68db66454294f5bbab49198c9a07",
         },
         "labels": {
           "app.kubernetes.io/managed-by": "drover",
@@ -47,9 +47,9 @@ test('a recipe of defaults → this Job', () => {
                   "$(POD_UID)",
                 ],
                 "command": [
-                  "tini",
+                  "/opt/drover/bin/tini",
                   "--",
-                  "node",
+                  "/opt/drover/bin/node",
                   "/opt/drover/k8s/sandbox/daemon.ts",
                 ],
                 "env": [
@@ -60,6 +60,10 @@ test('a recipe of defaults → this Job', () => {
                         "fieldPath": "metadata.uid",
                       },
                     },
+                  },
+                  {
+                    "name": "NODE_COMPILE_CACHE",
+                    "value": "/opt/drover/compiled",
                   },
                 ],
                 "image": "drover/sandbox:1",
@@ -180,8 +184,8 @@ test('all that a config can say is in the pod', () => {
   expect(pod?.containers[0]).toMatchObject({
     image: 'own/image:2',
     resources: {
-      requests: { cpu: '50m', memory: '256Mi', 'ephemeral-storage': '1124Mi' },
-      limits: { cpu: '50m', memory: '256Mi', 'ephemeral-storage': '1124Mi' },
+      requests: { cpu: '50m', memory: '256Mi', 'ephemeral-storage': '1636Mi' },
+      limits: { cpu: '50m', memory: '256Mi', 'ephemeral-storage': '1636Mi' },
     },
   });
   expect(pod?.volumes?.[0]).toEqual({ name: 'workspace', emptyDir: { sizeLimit: '100Mi' } });

@@ -12,6 +12,11 @@ function podWith(status: object, metadata: object = {}): V1Pod {
 }
 
 const container = (state: object) => ({ containerStatuses: [{ image: 'own:1', state }] });
+const copier = (state: object) => ({
+  phase: 'Pending',
+  initContainerStatuses: [{ image: 'drover/sandbox:1', state }],
+  ...container({ waiting: { reason: 'PodInitializing' } }),
+});
 const waiting = (reason: string) => ({
   phase: 'Pending',
   ...container({ waiting: { reason, message: 'why' } }),
@@ -20,6 +25,8 @@ const waiting = (reason: string) => ({
 test.each([
   ['nothing yet', {}, undefined],
   ['a container being created', waiting('ContainerCreating'), undefined],
+  ['a daemon being carried in', copier({ running: {} }), undefined],
+  ['a daemon that was carried in', copier({ terminated: { exitCode: 0 } }), undefined],
   ['a first failed pull', waiting('ErrImagePull'), /own:1 cannot be pulled: why/],
   [
     'no node',
@@ -49,6 +56,20 @@ test.each([
   ['a name that is none', waiting('InvalidImageName'), FAILURE.sandboxImageMissing, false, /own:1/],
   ['never to be pulled', waiting('ErrImageNeverPull'), FAILURE.sandboxImageMissing, false, /own:1/],
   ['a bad config', waiting('CreateContainerConfigError'), FAILURE.sandboxStartFailed, false, /why/],
+  [
+    'pulls of the default sandbox that back off',
+    copier({ waiting: { reason: 'ImagePullBackOff', message: 'why' } }),
+    FAILURE.sandboxImageMissing,
+    false,
+    /image drover\/sandbox:1 cannot be pulled: why/,
+  ],
+  [
+    'a daemon that could not be carried in',
+    { ...copier({ terminated: { exitCode: 1, message: 'cp: full' } }), phase: 'Failed' },
+    FAILURE.sandboxStartFailed,
+    false,
+    /carried into its image \(exit code 1\): cp: full/,
+  ],
   [
     'eviction',
     { phase: 'Failed', reason: 'Evicted', message: 'disk' },

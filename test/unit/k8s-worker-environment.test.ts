@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { readEnvironment } from '../../workers/env.ts';
 
-const IMAGE = 'drover/sandbox:0.1.0';
+const DEFAULTS = { sandboxImage: 'drover/sandbox:0.1.0', carriedBy: 'init_container' } as const;
 
 test.each([
   ['nothing', {}, null],
@@ -9,17 +9,22 @@ test.each([
   [
     'a kubeconfig',
     { KUBECONFIG: '/k' },
-    { kubeconfig: '/k', namespace: 'drover-hands', sandboxImage: IMAGE },
+    { ...DEFAULTS, kubeconfig: '/k', namespace: 'drover-hands' },
   ],
   [
     'a namespace alone, as in a pod',
     { DROVER_KUBERNETES_NAMESPACE: 'n' },
-    { kubeconfig: null, namespace: 'n', sandboxImage: IMAGE },
+    { ...DEFAULTS, kubeconfig: null, namespace: 'n' },
   ],
   [
     'all',
-    { KUBECONFIG: '/k', DROVER_KUBERNETES_NAMESPACE: 'n', DROVER_SANDBOX_IMAGE: 'i' },
-    { kubeconfig: '/k', namespace: 'n', sandboxImage: 'i' },
+    {
+      KUBECONFIG: '/k',
+      DROVER_KUBERNETES_NAMESPACE: 'n',
+      DROVER_SANDBOX_IMAGE: 'i',
+      DROVER_KUBERNETES_IMAGE_VOLUMES: 'true',
+    },
+    { kubeconfig: '/k', namespace: 'n', sandboxImage: 'i', carriedBy: 'image_volume' },
   ],
 ])('%s → whether and where hands are made in a cluster', (_what, variables, kubernetes) => {
   expect(readEnvironment(variables).kubernetes).toEqual(kubernetes);

@@ -21,8 +21,8 @@ import type {
   ProvisionedHand,
   ProvisionOptions,
 } from '../provider.ts';
-import { awaitPod, NoPodError } from './await-pod.ts';
 import { acquireJob, giveUpJob } from './acquire-job.ts';
+import { awaitPod, NoPodError } from './await-pod.ts';
 import { toHandConfiguration } from './hand-configuration.ts';
 import { createHandStreams, type HandStreams } from './hand-streams.ts';
 import { lostOutcome } from './lost-hand.ts';
@@ -34,6 +34,8 @@ export interface KubernetesProviderOptions {
   readonly cluster: HandCluster;
   /** The sandbox of environments that name no image. */
   readonly image: string;
+  /** How the daemon is carried into other images. Default: by an init container. */
+  readonly carriedBy?: 'init_container' | 'image_volume';
   /** Time in which a new hand must run, images pulled and nodes added. Default: 5 minutes. */
   readonly startMs?: number;
   /** Time in which the daemon of a running pod must answer. Default: 20 s. */
@@ -134,7 +136,6 @@ class KubernetesHands implements KubernetesProvider {
     job: V1Job,
     options: ProvisionOptions = UNWATCHED,
   ): Promise<ProvisionedHand> {
-    const { hand } = input;
     const { startMs = DEFAULT_START_MS } = this.#options;
     try {
       const pod = await awaitPod(this.#cluster, job, { startMs, ...options });
@@ -211,7 +212,8 @@ class KubernetesHands implements KubernetesProvider {
       });
     }
     const network = networking.type === 'unrestricted' ? 'unrestricted' : 'none';
-    return toHandRecipe(hand, config, { image: this.#options.image, network });
+    const { image, carriedBy = 'init_container' } = this.#options;
+    return toHandRecipe(hand, config, { image, network, carriedBy });
   }
 }
 

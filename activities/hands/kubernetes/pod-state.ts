@@ -23,18 +23,25 @@ const CONFIG_REASONS = [
   'ErrImageNeverPull',
 ];
 
+const STARTING = ['', 'ContainerCreating', 'PodInitializing'];
+
 export function readPodState(pod: V1Pod): PodState {
   const { status, metadata } = pod;
   const container = status?.containerStatuses?.[0];
+  const copier = status?.initContainerStatuses?.find((one) => !hasDone(one));
   if (status?.phase === 'Failed' || status?.phase === 'Succeeded') {
-    return { type: 'ended', cause: causeOfEnd(pod, container) };
+    return { type: 'ended', cause: causeOfEnd(pod, container, copier) };
   }
   if (metadata?.deletionTimestamp !== undefined) {
     return { type: 'ended', cause: passing(FAILURE.sandboxUnavailable, 'its pod was deleted') };
   }
   if (container?.state?.running !== undefined) return { type: 'running' };
   // A container that has ended shows before the reason does, which comes with the phase.
-  return stateOfPending(pod, container);
+  return stateOfPending(pod, copier ?? container);
+}
+
+function hasDone({ state }: V1ContainerStatus): boolean {
+  return state?.terminated?.exitCode === 0;
 }
 
 function stateOfPending(pod: V1Pod, container: V1ContainerStatus | undefined): PodState {
@@ -60,11 +67,15 @@ function stateOfPending(pod: V1Pod, container: V1ContainerStatus | undefined): P
     return { type: 'starting', waitingFor: text, cause };
   }
   const text = 'its pod did not get to run';
-  const waitingFor = reason === '' || reason === 'ContainerCreating' ? undefined : reason;
+  const waitingFor = STARTING.includes(reason) ? undefined : reason;
   return { type: 'starting', waitingFor, cause: passing(FAILURE.sandboxUnavailable, text) };
 }
 
-function causeOfEnd({ status }: V1Pod, container: V1ContainerStatus | undefined): Cause {
+function causeOfEnd(
+  { status }: V1Pod,
+  container: V1ContainerStatus | undefined,
+  copier: V1ContainerStatus | undefined,
+): Cause {
   const terminated = container?.state?.terminated;
   if (terminated?.reason === 'OOMKilled') {
     const text = 'it ran out of memory and was killed; its environment sets config.memory_mib';
@@ -79,6 +90,12 @@ function causeOfEnd({ status }: V1Pod, container: V1ContainerStatus | undefined)
   if (reason !== undefined) {
     const text = `its pod was ended by the cluster (${reason}): ${message ?? 'no message'}`;
     return passing(FAILURE.sandboxUnavailable, text);
+  }
+  const copied = copier?.state?.terminated;
+  if (copied !== undefined) {
+    const why = copied.message ?? copied.reason ?? 'no reason given';
+    const text = `the daemon could not be carried into its image (exit code ${copied.exitCode}): ${why}`;
+    return lasting(FAILURE.sandboxStartFailed, text);
   }
   const code = terminated?.exitCode ?? 'unknown';
   const said = terminated?.message ?? terminated?.reason ?? 'it said nothing';
