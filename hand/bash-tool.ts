@@ -6,6 +6,7 @@ import type { HandProcesses } from './hand-processes.ts';
 import { OUTCOME } from './outcome.ts';
 import { createOutputLog, type OutputLog } from './output-log.ts';
 import type { OutputPipe } from './output-pipe.ts';
+import { makeOutputRoom, type OutputRoom } from './output-room.ts';
 import { type ProcessSnapshot, snapshotProcesses } from './processes.ts';
 import { type Shell, startShell } from './shell.ts';
 import type { HandTool, RunningCall } from './tool.ts';
@@ -20,6 +21,8 @@ export interface BashToolOptions {
   readonly folder: string;
   /** Where the output of each call is written. */
   readonly outputFolder: string;
+  /** Default: as much as its disk takes. */
+  readonly outputRoom?: OutputRoom;
   readonly pipe: OutputPipe;
   readonly processes: HandProcesses;
   /** Environment of its shells. */
@@ -78,8 +81,10 @@ class Bash {
   }
 
   async #runCommand(command: string, timeoutMs: number, call: RunningCall): Promise<CallResult> {
-    const { outputFolder, pipe } = this.#options;
-    const log = createOutputLog(`${outputFolder}/${fileNameFor(call.id)}.txt`);
+    const { outputFolder, outputRoom, pipe } = this.#options;
+    const path = `${outputFolder}/${fileNameFor(call.id)}.txt`;
+    if (outputRoom !== undefined) makeOutputRoom(outputFolder, outputRoom);
+    const log = createOutputLog(path, outputRoom?.maxFileBytes);
     const before = snapshotProcesses();
     pipe.capture(log.append);
     const stopProgress = reportProgress(log, call);

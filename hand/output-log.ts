@@ -1,6 +1,6 @@
 import { closeSync, openSync, unlinkSync, writeSync } from 'node:fs';
 
-/** What a command prints: the whole of it in a file, its end in memory. */
+/** What a command prints: in a file, as far as one may grow, and its end in memory. */
 export interface OutputLog {
   readonly bytes: number;
   append(chunk: Buffer): void;
@@ -22,9 +22,12 @@ export const MAX_OUTPUT_BYTES = 100 * 1024;
 const MAX_TAIL_BYTES = 2 * 1024;
 const ANSI_SEQUENCE = new RegExp(`${String.fromCharCode(27)}\\[[0-9;?]*[ -/]*[@-~]`, 'g');
 
-/** @param path The file, written from the first byte on. */
-export function createOutputLog(path: string): OutputLog {
-  const file = new OutputFile(path);
+/**
+ * @param path The file, written from the first byte on.
+ * @param maxFileBytes What is kept in it.
+ */
+export function createOutputLog(path: string, maxFileBytes = Number.POSITIVE_INFINITY): OutputLog {
+  const file = new OutputFile(path, maxFileBytes);
   let chunks: Buffer[] = [];
   let kept = 0;
   let bytes = 0;
@@ -60,11 +63,15 @@ export function createOutputLog(path: string): OutputLog {
 
 class OutputFile {
   readonly #path: string;
+  readonly #maxBytes: number;
+  #left: number;
   #file: number | undefined;
   #problem: string | undefined;
 
-  constructor(path: string) {
+  constructor(path: string, maxBytes: number) {
     this.#path = path;
+    this.#maxBytes = maxBytes;
+    this.#left = maxBytes;
     this.#attempt(() => {
       this.#file = openSync(path, 'w', 0o600);
     });
@@ -72,10 +79,12 @@ class OutputFile {
 
   write(chunk: Buffer): void {
     const file = this.#file;
-    if (file === undefined) return;
+    if (file === undefined || this.#left === 0) return;
+    const kept = chunk.subarray(0, this.#left);
+    this.#left -= kept.length;
     this.#attempt(() => {
-      for (let written = 0; written < chunk.length; ) {
-        written += writeSync(file, chunk, written);
+      for (let written = 0; written < kept.length; ) {
+        written += writeSync(file, kept, written);
       }
     });
   }
@@ -87,11 +96,13 @@ class OutputFile {
       this.#attempt(() => unlinkSync(this.#path));
       return undefined;
     }
-    const where =
-      this.#problem === undefined
-        ? `the whole output is in ${this.#path}`
-        : `the whole output could not be kept: ${this.#problem}`;
-    return `[output truncated: the end of ${bytes} bytes follows; ${where}]`;
+    return `[output truncated: the end of ${bytes} bytes follows; ${this.#where(bytes)}]`;
+  }
+
+  #where(bytes: number): string {
+    if (this.#problem !== undefined) return `the whole output could not be kept: ${this.#problem}`;
+    if (bytes <= this.#maxBytes) return `the whole output is in ${this.#path}`;
+    return `its first ${this.#maxBytes} bytes, all that is kept, are in ${this.#path}`;
   }
 
   /** A full disk must not stop the command: its output is kept in part, and the notice says so. */
