@@ -15,6 +15,7 @@ import { type Failure, toNumber } from './history-event.ts';
 import { isRecord, isUndecodable, readFirst } from './read-payload.ts';
 import type { RunDraft } from './run-draft.ts';
 import { identityRunId, type OpenActivity } from './run-state.ts';
+import { resolveDefinitions } from './session-events.ts';
 
 type Scheduled = temporal.api.history.v1.IActivityTaskScheduledEventAttributes;
 type Started = temporal.api.history.v1.IActivityTaskStartedEventAttributes;
@@ -52,14 +53,20 @@ export function scheduleActivity(
 /** Earlier attempts leave no event of their own; the last one's start says what they ran into. */
 export function startActivity(draft: RunDraft, source: Source, attributes: Attributes<Started>) {
   const activity = draft.activities.get(toNumber(attributes?.scheduledEventId));
-  if (activity?.name !== ACTIVITY.respond) return;
-  if ((attributes?.attempt ?? 1) <= 1 || !attributes?.lastFailure) return;
+  const words = RETRIED[activity?.name ?? ''];
+  if (words === undefined || (attributes?.attempt ?? 1) <= 1 || !attributes?.lastFailure) return;
   contributeError(draft, source, {
     type: sessionErrorType(attributes.lastFailure),
-    message: `The model request was tried again: ${describeFailure(attributes.lastFailure)}`,
+    message: `${words} again: ${describeFailure(attributes.lastFailure)}`,
     retry_status: { type: 'retrying' },
   });
 }
+
+/** Activities whose attempts a person would want to know of. */
+const RETRIED: Readonly<Record<string, string>> = {
+  [ACTIVITY.respond]: 'The model request was tried',
+  [ACTIVITY.provision]: 'It was tried to make the sandbox',
+};
 
 export function completeActivity(
   draft: RunDraft,
@@ -144,11 +151,7 @@ function mint(draft: RunDraft, scheduledId: number, item: number): string {
 function takeResult(draft: RunDraft, activity: OpenActivity, result: unknown): void {
   if (activity.name === ACTIVITY.release) dropHand(draft, activity.hand);
   if (!isRecord(result)) return;
-  if (activity.name === ACTIVITY.resolve) {
-    const { agent, environment } = result as ResolveResult;
-    draft.agent = agent ?? draft.inline.agent ?? null;
-    draft.environment = environment ?? draft.inline.environment ?? null;
-  }
+  if (activity.name === ACTIVITY.resolve) resolveDefinitions(draft, result as ResolveResult);
   if (activity.name === ACTIVITY.provision) {
     const { hand } = result;
     if (isHand(hand)) draft.hands = { ...draft.hands, [hand.name]: hand };
@@ -161,9 +164,12 @@ function isHand(value: unknown): value is HandInstance {
 }
 
 function dropHand(draft: RunDraft, hand: HandInstance | undefined): void {
-  if (hand === undefined || draft.hands[hand.name]?.generation !== hand.generation) return;
-  const { [hand.name]: _gone, ...rest } = draft.hands;
-  draft.hands = rest;
+  if (hand === undefined) return;
+  const isSame = (held: HandInstance) =>
+    held.session_id === hand.session_id &&
+    held.name === hand.name &&
+    held.generation === hand.generation;
+  draft.hands = Object.fromEntries(Object.entries(draft.hands).filter(([, held]) => !isSame(held)));
 }
 
 function failedCall(callId: string, failure: Failure | null | undefined): AgentToolResult {

@@ -39,7 +39,7 @@ export interface Projected {
  * | UpdateAccepted, UpdateAdmitted `send` | the user's events, once per update id |
  * | WorkflowExecutionSignaled `send` | the user's events, or a `session.error` |
  * | ActivityTaskScheduled `respond` | `span.model_request_start` |
- * | ActivityTaskStarted `respond`, attempt > 1 | `session.error` {retrying} |
+ * | ActivityTaskStarted `respond`, `provision`, attempt > 1 | `session.error` {retrying} |
  * | ActivityTaskCompleted | `result.events` |
  * | ActivityTaskFailed, TimedOut, Canceled `execute` | `agent.tool_result` {is_error} |
  * | ActivityTaskFailed, TimedOut `respond` | `session.error` {exhausted} |

@@ -24,6 +24,7 @@ export function toResource(sessionId: string, state: RunState): SessionResource 
     metadata: state.metadata,
     agent: state.agent,
     environment: state.environment,
+    environments: state.environments,
     resources: state.resources,
     usage: state.usage,
     pending_actions: isOver ? [] : waitingCalls(state.calls).map((call) => call.id),

@@ -1,6 +1,6 @@
 import type { ResolvedAgent } from '../protocol/agent.ts';
 import type { ResolvedEnvironment } from '../protocol/environment.ts';
-import type { HandInstance } from '../protocol/hand.ts';
+import type { HandInstance, PassedHand } from '../protocol/hand.ts';
 import { NO_USAGE } from '../protocol/model-usage.ts';
 import type { SessionResourceSpec } from '../protocol/resource.ts';
 import type { OpenCall } from '../protocol/session.ts';
@@ -29,6 +29,7 @@ export interface OpenActivity {
 export interface Inline {
   readonly agent?: ResolvedAgent;
   readonly environment?: ResolvedEnvironment;
+  readonly environments?: Readonly<Record<string, ResolvedEnvironment>>;
 }
 
 export type RunEnd =
@@ -63,6 +64,9 @@ export interface RunState {
   readonly metadata: Readonly<Record<string, string>>;
   readonly agent: ResolvedAgent | null;
   readonly environment: ResolvedEnvironment | null;
+  readonly environments: Readonly<Record<string, ResolvedEnvironment>>;
+  /** Hands of other sessions, by the name they have in this one. */
+  readonly passed: Readonly<Record<string, PassedHand>>;
   readonly resources: readonly SessionResourceSpec[];
   /** Inline definitions that wait for the registry's answer about the other one. */
   readonly inline: Inline;
@@ -91,6 +95,8 @@ export function startRun(runIndex: number, queued: readonly SessionEvent[] = [])
     metadata: {},
     agent: null,
     environment: null,
+    environments: {},
+    passed: {},
     resources: [],
     inline: {},
     usage: NO_USAGE,

@@ -1,18 +1,20 @@
 import type { temporal } from '@temporalio/proto';
 import { DEFAULT_AGENT } from '../protocol/agent.ts';
 import { describeIssues } from '../protocol/describe-issues.ts';
-import { DEFAULT_ENVIRONMENT } from '../protocol/environment.ts';
-import type { HandInstance } from '../protocol/hand.ts';
+import { MAIN_HAND, type PassedHand } from '../protocol/hand.ts';
+import { handSourcesOf } from '../protocol/hand-sources.ts';
 import { historyEventId } from '../protocol/ids.ts';
+import type { ResolveResult } from '../protocol/model-step.ts';
+import { presentHands } from '../protocol/present-hands.ts';
 import { SEARCH_ATTRIBUTES } from '../protocol/search-attributes.ts';
-import { type Continued, SessionInput } from '../protocol/session.ts';
+import { type BorrowedHand, type Continued, SessionInput } from '../protocol/session.ts';
 import type { StopReason } from '../protocol/session-event.ts';
 import { contribute, contributeError, contributeOwn, type Source } from './contribute.ts';
 import { describeFailure } from './failure-words.ts';
 import { EventType, type HistoryEvent } from './history-event.ts';
 import { isRecord, readFirst, readPayload } from './read-payload.ts';
 import type { RunDraft } from './run-draft.ts';
-import { type Inline, waitingCalls } from './run-state.ts';
+import { waitingCalls } from './run-state.ts';
 
 type Started = temporal.api.history.v1.IWorkflowExecutionStartedEventAttributes;
 type Upserted = temporal.api.history.v1.IUpsertWorkflowSearchAttributesEventAttributes;
@@ -46,19 +48,33 @@ export function startSession(draft: RunDraft, source: Source, attributes: Attrib
   }
 }
 
-/** Both stay null while the registry has to be asked about either, as in the workflow. */
+/** All stay unknown while the registry has to be asked about any, as in the workflow. */
 function useDefinitions(draft: RunDraft, input: SessionInput): void {
-  const { agent = DEFAULT_AGENT, environment = DEFAULT_ENVIRONMENT } = input;
-  const inline: Inline = {
+  const { agent = DEFAULT_AGENT } = input;
+  const { inline, references, passed } = handSourcesOf(input);
+  const { [MAIN_HAND]: environment, ...environments } = inline;
+  draft.inline = {
     ...('type' in agent ? {} : { agent: { id: null, version: null, definition: agent } }),
-    ...('type' in environment
-      ? {}
-      : { environment: { id: null, version: null, definition: environment } }),
+    ...(environment === undefined ? {} : { environment }),
+    environments,
   };
-  draft.inline = inline;
-  if (inline.agent === undefined || inline.environment === undefined) return;
-  draft.agent = inline.agent;
-  draft.environment = inline.environment;
+  draft.passed = passed;
+  if ('type' in agent || Object.keys(references).length > 0) return;
+  resolveDefinitions(draft, {});
+}
+
+/** What the registry said, and the inline definitions that waited for it. */
+export function resolveDefinitions(draft: RunDraft, resolved: ResolveResult): void {
+  const { inline, passed } = draft;
+  draft.agent = resolved.agent ?? inline.agent ?? null;
+  draft.environment = resolved.environment ?? inline.environment ?? null;
+  draft.environments = { ...inline.environments, ...resolved.environments };
+  const borrowed = Object.entries(passed).map(([name, hand]) => [name, lent(hand)] as const);
+  draft.hands = { ...draft.hands, ...presentHands([], borrowed) };
+}
+
+function lent(hand: PassedHand): BorrowedHand {
+  return { hand, is_lost: false };
 }
 
 /** Tolerates what a person may have written by hand. */
@@ -73,11 +89,14 @@ function restore(draft: RunDraft, continued: Partial<Continued>): void {
   draft.created_at = continued.created_at ?? draft.created_at;
   for (const call of listOf(continued.calls)) draft.calls.set(call.id, call);
   draft.newUpdates.push(...listOf(continued.recent_updates).map(({ id }) => id));
-  const hands: Record<string, HandInstance> = {};
-  for (const [name, hand] of Object.entries(continued.hands ?? {})) {
-    if (hand?.instance) hands[name] = hand.instance;
-  }
-  draft.hands = hands;
+  draft.environments = continued.environments ?? {};
+  const borrowed = entriesOf(continued.borrowed);
+  draft.passed = Object.fromEntries(borrowed.map(([name, { hand }]) => [name, hand]));
+  draft.hands = presentHands(entriesOf(continued.hands), borrowed);
+}
+
+function entriesOf<Value>(named: Readonly<Record<string, Value>> | undefined): [string, Value][] {
+  return Object.entries(named ?? {}).filter(([, value]) => isRecord(value));
 }
 
 function listOf<Item>(list: readonly Item[] | undefined): readonly Item[] {

@@ -1,6 +1,7 @@
 import type { ResolvedAgent } from '../protocol/agent.ts';
 import { ACTIVITY } from '../protocol/model-step.ts';
 import type { SessionEvent } from '../protocol/session-event.ts';
+import { type ToolHand, toolHands } from '../protocol/tool-hands.ts';
 import { runIdsUpTo } from './chain.ts';
 import { AgentUnresolvedError } from './errors/agent-unresolved-error.ts';
 import { StepNotFoundError } from './errors/step-not-found-error.ts';
@@ -27,6 +28,8 @@ export interface StepContext {
   /** The log strictly before that event, whole chain, in log order. */
   readonly events: readonly SessionEvent[];
   readonly agent: ResolvedAgent;
+  /** Hands that the toolset's tools can be told to use. */
+  readonly hands: readonly ToolHand[];
   /** The server has suggested, before that event, that this run continue as new. */
   readonly rollOverSuggested: boolean;
 }
@@ -136,6 +139,7 @@ function contextOf(log: CachedLog, at: StepAddress): StepContext {
       indexAtOrAfter(events, startOfEvent(state.run_index, scheduledEventId)),
     ),
     agent: state.agent,
+    hands: toolHands(state.agent.definition, state),
     rollOverSuggested: suggestedAt !== null && suggestedAt < scheduledEventId,
   };
 }

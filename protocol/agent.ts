@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { HandKey } from './hand-key.ts';
 import { RegistryId } from './registry-id.ts';
 
 const PermissionPolicy = z.discriminatedUnion(
@@ -39,6 +40,8 @@ const CustomTool = z.strictObject({
   name: z.string().regex(/^[a-zA-Z0-9_-]{1,128}$/, 'must match ^[a-zA-Z0-9_-]{1,128}$'),
   description: z.string(),
   input_schema: z.looseObject({ type: z.literal('object') }),
+  /** The session's hand that runs it. Default: none, the client answers it. */
+  hand: HandKey.optional(),
 });
 
 const Model = z.preprocess(

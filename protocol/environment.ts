@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { RegistryId } from './registry-id.ts';
+import { HandsQueue } from './task-queue.ts';
 
 const Networking = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('unrestricted') }),
@@ -68,11 +69,7 @@ export const EnvironmentDefinition = z.strictObject({
   /** Default: no network. */
   networking: Networking.default({ type: 'limited', allowed_hosts: [] }),
   /** The hands worker that serves it: `drover-hands` or `drover-hands-<suffix>`. */
-  task_queue: z
-    .string()
-    .max(200)
-    .regex(/^drover-hands(-[a-zA-Z0-9_.-]+)?$/, 'must be drover-hands or start with drover-hands-')
-    .default('drover-hands'),
+  task_queue: HandsQueue.default('drover-hands'),
   /** Seconds without a tool call after which a hand is released, its workspace kept. */
   idle_release_seconds: z.int().min(1).max(31_536_000).default(1800),
 });

@@ -1,6 +1,9 @@
+import { z } from 'zod';
 import type { ResolvedEnvironment } from './environment.ts';
+import { HandKey } from './hand-key.ts';
 import type { SessionResourceSpec } from './resource.ts';
 import type { AgentToolResult } from './session-event.ts';
+import { HandsQueue } from './task-queue.ts';
 
 /** The default hand of a session. */
 export const MAIN_HAND = 'main';
@@ -20,6 +23,23 @@ export interface HandInstance extends HandName {
   readonly provider: string;
   readonly instance: string;
 }
+
+/**
+ * A hand of another session, passed on to this one. Its owner makes and releases it; whoever
+ * borrows it only calls it.
+ */
+export const PassedHand = z.strictObject({
+  type: z.literal('hand'),
+  session_id: z.string().min(1),
+  chain_id: z.string().min(1),
+  name: HandKey,
+  generation: z.int().min(1),
+  provider: z.string().min(1),
+  instance: z.string().min(1),
+  /** Where its calls run: that of its owner's environment. */
+  task_queue: HandsQueue,
+});
+export type PassedHand = z.infer<typeof PassedHand>;
 
 export interface ToolCall {
   /** The tool use's id: with the session it is the journal's key. */
@@ -87,7 +107,10 @@ export interface HandActivities {
    * outcomes are results with `is_error`; cancellation stops the command and returns what it said.
    */
   execute(input: ExecuteInput): Promise<ExecuteResult>;
-  /** Ends the hand; done already is success. */
+  /**
+   * Ends the hand; done already is success. Heartbeats at least every 5 s while it keeps a
+   * workspace.
+   */
   release(input: ReleaseInput): Promise<void>;
 }
 

@@ -34,12 +34,16 @@ export interface RecordInput {
 
 export interface ResolveInput {
   readonly agent?: AgentReference;
+  /** Of hand `main`. */
   readonly environment?: EnvironmentReference;
+  /** Of other hands, by name. */
+  readonly environments?: Readonly<Record<string, EnvironmentReference>>;
 }
 
 export interface ResolveResult {
   readonly agent?: ResolvedAgent;
   readonly environment?: ResolvedEnvironment;
+  readonly environments?: Readonly<Record<string, ResolvedEnvironment>>;
 }
 
 export interface BrainActivities {

@@ -5,51 +5,88 @@ import {
   EnvironmentReference,
   type ResolvedEnvironment,
 } from './environment.ts';
-import type { HandInstance, ToolCall } from './hand.ts';
+import { type HandInstance, MAIN_HAND, PassedHand, type ToolCall } from './hand.ts';
+import { HandKey } from './hand-key.ts';
 import { type SessionResourceSpec, SessionResourceSpecs } from './resource.ts';
 import type { ModelUsage, RefusalDetails, StopReason } from './session-event.ts';
 import { UserEvents } from './user-event.ts';
 
 /**
- * An inline definition, a reference `{type, id, version?}`, or a string that names a registered
- * entity at its latest version. Told apart by shape first, so that messages name the field.
+ * An inline definition, something named by its `type`, or a string that names a registered entity
+ * at its latest version. Told apart by shape first, so that messages name the field.
  */
-function source<Definition extends z.ZodType, Reference extends z.ZodType>(
-  type: 'agent' | 'environment',
+function source<Definition extends z.ZodType, Typed extends z.ZodType>(
+  registered: 'agent' | 'environment',
   definition: Definition,
-  reference: Reference,
+  types: Readonly<Record<string, Typed>>,
 ) {
-  return z.unknown().transform((value, context): z.output<Definition> | z.output<Reference> => {
-    const named = typeof value === 'string' ? { type, id: value } : value;
-    const isReference = typeof named === 'object' && named !== null && 'type' in named;
-    const parsed = (isReference ? reference : definition).safeParse(named);
-    if (parsed.success) return parsed.data as z.output<Definition> | z.output<Reference>;
+  type Output = z.output<Definition> | z.output<Typed>;
+  return z.unknown().transform((value, context): Output => {
+    const named = typeof value === 'string' ? { type: registered, id: value } : value;
+    const parsed = (schemaFor(named) ?? definition).safeParse(named);
+    if (parsed.success) return parsed.data as Output;
     for (const { path, message } of parsed.error.issues) {
       context.addIssue({ code: 'custom', path, message });
     }
     return z.NEVER;
   });
+
+  function schemaFor(named: unknown): Typed | undefined {
+    if (typeof named !== 'object' || named === null || !('type' in named)) return undefined;
+    const type = String(named.type);
+    return Object.hasOwn(types, type) ? types[type] : types[registered];
+  }
 }
 
-const AgentSource = source('agent', AgentDefinition, AgentReference);
-const EnvironmentSource = source('environment', EnvironmentDefinition, EnvironmentReference);
+const AgentSource = source('agent', AgentDefinition, { agent: AgentReference });
+const EnvironmentSource = source('environment', EnvironmentDefinition, {
+  environment: EnvironmentReference,
+});
+const HandSource = source<typeof EnvironmentDefinition, TypedHandSource>(
+  'environment',
+  EnvironmentDefinition,
+  { environment: EnvironmentReference, hand: PassedHand },
+);
+type TypedHandSource = typeof EnvironmentReference | typeof PassedHand;
+
+const MAX_HANDS = 16;
 
 /** Input of workflow type `session`. A string is one user message to the default agent. */
 export const SessionInput = z.preprocess(
   (value) => (typeof value === 'string' ? { initial_events: [value] } : (value ?? {})),
-  z.strictObject({
-    agent: AgentSource.optional(),
-    environment: EnvironmentSource.optional(),
-    /** Put into hand `main` as it is made. */
-    resources: SessionResourceSpecs.default([]),
-    initial_events: UserEvents.optional(),
-    title: z.string().max(200).nullish(),
-    metadata: z.record(z.string(), z.string()).default({}),
-    /** Written by a roll-over, never by a person. */
-    continued: z
-      .custom<Continued>((value) => typeof value === 'object' && value !== null)
-      .optional(),
-  }),
+  z
+    .strictObject({
+      agent: AgentSource.optional(),
+      /** Of hand `main`. */
+      environment: EnvironmentSource.optional(),
+      /** Hands by name; `main` is there without being named. */
+      hands: z
+        .record(HandKey, HandSource)
+        .refine((hands) => Object.keys(hands).length <= MAX_HANDS, `at most ${MAX_HANDS} hands`)
+        .optional(),
+      /** Put into hand `main` as it is made. */
+      resources: SessionResourceSpecs.default([]),
+      initial_events: UserEvents.optional(),
+      title: z.string().max(200).nullish(),
+      metadata: z.record(z.string(), z.string()).default({}),
+      /** Written by a roll-over, never by a person. */
+      continued: z
+        .custom<Continued>((value) => typeof value === 'object' && value !== null)
+        .optional(),
+    })
+    .superRefine(({ environment, hands, resources }, context) => {
+      const main = hands?.[MAIN_HAND];
+      if (main === undefined) return;
+      const path = ['hands', MAIN_HAND];
+      if (environment !== undefined) {
+        const message = 'is given twice: environment is short for it; leave one of them out';
+        context.addIssue({ code: 'custom', path, message });
+      }
+      if ('type' in main && main.type === 'hand' && resources.length > 0) {
+        const message = 'belongs to another session, so no resources can be put into it';
+        context.addIssue({ code: 'custom', path, message });
+      }
+    }),
 );
 export type SessionInput = z.infer<typeof SessionInput>;
 
@@ -68,6 +105,14 @@ export interface HandState {
   readonly generation: number;
   /** Null: this generation is not provisioned (yet, or any more). */
   readonly instance: HandInstance | null;
+  /** RFC 3339: when it is released to be made anew, since its longest lifetime ends soon after. */
+  readonly release_at?: string;
+}
+
+/** A hand of another session as its borrower knows it. */
+export interface BorrowedHand {
+  readonly hand: PassedHand;
+  readonly is_lost: boolean;
 }
 
 export interface RecentUpdate {
@@ -85,6 +130,8 @@ export interface Continued {
   readonly created_at: string;
   readonly agent: ResolvedAgent;
   readonly environment: ResolvedEnvironment;
+  readonly environments?: Readonly<Record<string, ResolvedEnvironment>>;
+  readonly borrowed?: Readonly<Record<string, BorrowedHand>>;
   readonly resources?: readonly SessionResourceSpec[];
   readonly status: 'running' | 'idle';
   readonly stop_reason: StopReason | null;
@@ -117,13 +164,16 @@ export interface SessionResource {
   readonly metadata: Readonly<Record<string, string>>;
   /** Null until a registry reference is resolved. */
   readonly agent: ResolvedAgent | null;
+  /** Of hand `main`. */
   readonly environment: ResolvedEnvironment | null;
+  /** Of its other hands, by name. */
+  readonly environments: Readonly<Record<string, ResolvedEnvironment>>;
   /** What was put into hand `main`. */
   readonly resources: readonly SessionResourceSpec[];
   readonly usage: ModelUsage;
   /** Ids of tool uses that wait for a person or the client. */
   readonly pending_actions: readonly string[];
-  /** Provisioned hands by name. */
+  /** Provisioned hands by name, those of other sessions that were passed on to it included. */
   readonly hands: Readonly<Record<string, HandInstance>>;
   readonly created_at: string;
 }

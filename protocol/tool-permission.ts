@@ -23,7 +23,8 @@ type Custom = Extract<Tool, { type: 'custom' }>;
 type Toolset = Extract<Tool, { type: 'agent_toolset_20260401' }>;
 
 function customGrant(tool: Custom, toolName: string): ToolGrant | undefined {
-  return tool.name === toolName ? { kind: 'custom', permission: 'allow' } : undefined;
+  if (tool.name !== toolName) return undefined;
+  return { kind: tool.hand === undefined ? 'custom' : 'hand', permission: 'allow' };
 }
 
 function toolsetGrant(toolset: Toolset, toolName: string): ToolGrant | undefined {

@@ -41,8 +41,11 @@ export const { execute } = proxyActivities<Pick<HandActivities, 'execute'>>({
   retry: { initialInterval: '250 milliseconds', maximumInterval: '10 seconds' },
 });
 
+/** In all, retries included: a hand that is not ready by then fails its calls, in words. */
+export const PROVISION_MINUTES = 30;
+
 export const { provision } = proxyActivities<Pick<HandActivities, 'provision'>>({
-  startToCloseTimeout: '10 minutes',
+  scheduleToCloseTimeout: `${PROVISION_MINUTES} minutes`,
   heartbeatTimeout: '6 seconds',
   retry: { initialInterval: '250 milliseconds', maximumInterval: '30 seconds' },
 });
@@ -51,5 +54,14 @@ export const { provision } = proxyActivities<Pick<HandActivities, 'provision'>>(
 export const { release } = proxyActivities<Pick<HandActivities, 'release'>>({
   startToCloseTimeout: '20 seconds',
   scheduleToCloseTimeout: '1 minute',
+  retry: { initialInterval: '500 milliseconds', maximumInterval: '10 seconds' },
+});
+
+/** The same where a workspace is kept first, which takes as long as it is large. */
+export const { release: releaseKeeping } = proxyActivities<Pick<HandActivities, 'release'>>({
+  startToCloseTimeout: '10 minutes',
+  scheduleToCloseTimeout: '15 minutes',
+  scheduleToStartTimeout: '1 minute',
+  heartbeatTimeout: '20 seconds',
   retry: { initialInterval: '500 milliseconds', maximumInterval: '10 seconds' },
 });

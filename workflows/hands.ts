@@ -1,26 +1,56 @@
-import { ActivityFailure, ApplicationFailure, workflowInfo } from '@temporalio/workflow';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancellationScope,
+  condition,
+  isCancellation,
+  sleep,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { ResolvedEnvironment } from '../protocol/environment.ts';
 import { FAILURE } from '../protocol/failure.ts';
-import { type HandInstance, MAIN_HAND } from '../protocol/hand.ts';
+import { type HandInstance, MAIN_HAND, type ReleasedHand } from '../protocol/hand.ts';
 import type { HandState } from '../protocol/session.ts';
-import { provision, release } from './activities.ts';
+import { provision, release, releaseKeeping } from './activities.ts';
+import { releaseTime } from './release-time.ts';
 import type { SessionState } from './session-state.ts';
 
 const FIRST_GENERATION: HandState = { generation: 1, instance: null };
 
 /**
- * The session's hands: made at the first call that needs one, once for calls that ask together,
+ * The session's own hands: made at the first call that needs one, once for calls that ask together,
  * anew (next generation) after a loss or a release. Nobody nurses.
  */
 export class Hands {
   private readonly provisioning = new Map<string, Promise<HandInstance>>();
+  private readonly releasing = new Map<string, Promise<void>>();
+  /** Calls that run on a hand, or wait for it. */
+  private readonly calls = new Map<string, number>();
+  /** Timers that end with the instance they are for. */
+  private readonly watches = new Map<string, CancellationScope>();
+  private readonly root = CancellationScope.current();
   private readonly state: SessionState;
 
   constructor(state: SessionState) {
     this.state = state;
+    for (const [name, { release_at }] of state.hands) {
+      if (release_at !== undefined) this.watchEnd(name, release_at);
+    }
+  }
+
+  /** Runs something that uses a hand: until it is done, the hand is not released for its age. */
+  async using<Result>(name: string, use: () => Promise<Result>): Promise<Result> {
+    this.count(name, 1);
+    try {
+      return await use();
+    } finally {
+      this.count(name, -1);
+    }
   }
 
   /** @throws ActivityFailure when the hand could not be made. */
   async acquire(name: string): Promise<HandInstance> {
+    await this.releasing.get(name);
     const current = this.state.hands.get(name) ?? FIRST_GENERATION;
     if (current.instance !== null) return current.instance;
     const pending = this.provisioning.get(name) ?? this.make(name, current.generation);
@@ -37,36 +67,71 @@ export class Hands {
     const current = this.state.hands.get(hand.name);
     if (current?.instance?.instance !== hand.instance) return;
     this.state.hands.set(hand.name, { generation: hand.generation + 1, instance: null });
+    this.watches.get(hand.name)?.cancel();
   }
 
-  hasAny(): boolean {
-    return [...this.state.hands.values()].some((hand) => hand.instance !== null);
+  isHeld(name: string): boolean {
+    return this.state.hands.get(name)?.instance != null && !this.releasing.has(name);
   }
 
-  async releaseAll({ keepWorkspace }: { keepWorkspace: boolean }): Promise<void> {
-    const instances = [...this.state.hands.values()].flatMap((hand) => hand.instance ?? []);
-    await Promise.all(
-      instances.map(async (hand) => {
-        try {
-          await release.executeWithOptions(this.options(`release ${hand.name}`), [
-            { hand, keep_workspace: keepWorkspace },
-          ]);
-        } catch (error) {
-          // Nobody nurses: a hand that cannot be reached ends by its own lease.
-          if (!(error instanceof ActivityFailure)) throw error;
-        }
-        this.lose(hand);
-      }),
+  /** Hands that are held, by the idle time after which they are released, shortest first. */
+  heldByIdleTime(): { readonly name: string; readonly idleMs: number }[] {
+    return [...this.state.hands.keys()]
+      .filter((name) => this.isHeld(name))
+      .map((name) => {
+        const { idle_release_seconds } = this.state.environmentOf(name).definition;
+        return { name, idleMs: idle_release_seconds * 1_000 };
+      })
+      .sort((a, b) => a.idleMs - b.idleMs);
+  }
+
+  /** A run must not end meanwhile: nobody would wait for what it began. */
+  isReleasing(): boolean {
+    return this.releasing.size > 0;
+  }
+
+  /** Releases a hand, its workspace kept, while the session goes on; the next call waits for it. */
+  releaseForNow(name: string): void {
+    if (!this.isHeld(name)) return;
+    const done = this.release(name, { keepWorkspace: true }).finally(() =>
+      this.releasing.delete(name),
     );
+    this.releasing.set(name, done);
   }
 
-  /** Options of an activity that must run where this session's hands are. */
-  options(summary: string): { taskQueue: string; summary: string } {
-    return { taskQueue: this.environment().definition.task_queue, summary };
+  /** Releases every hand that was ever used, and whatever was kept of it. */
+  async releaseForGood(): Promise<void> {
+    await Promise.all(this.releasing.values());
+    for (const watch of this.watches.values()) watch.cancel();
+    const names = [...this.state.hands.keys()];
+    await Promise.all(names.map((name) => this.release(name, { keepWorkspace: false })));
+  }
+
+  private async release(
+    name: string,
+    { keepWorkspace }: { readonly keepWorkspace: boolean },
+  ): Promise<void> {
+    const { generation, instance } = this.state.hands.get(name) ?? FIRST_GENERATION;
+    const { provider, task_queue } = this.state.environmentOf(name).definition;
+    const hand: ReleasedHand = instance ?? { ...ownName(name, generation), provider, instance };
+    const run = keepWorkspace ? releaseKeeping : release;
+    try {
+      await CancellationScope.nonCancellable(() =>
+        run.executeWithOptions({ taskQueue: task_queue, summary: `release ${name}` }, [
+          { hand, keep_workspace: keepWorkspace },
+        ]),
+      );
+    } catch (error) {
+      // Nobody nurses: a hand that cannot be reached ends by its own lease.
+      if (!(error instanceof ActivityFailure)) throw error;
+    }
+    if (instance !== null) this.lose(instance);
   }
 
   /** A reset forgets generations that were: the hand says so, and goes on after them. */
   private async make(name: string, generation: number): Promise<HandInstance> {
+    // Whatever comes of it, the end of the session has it removed.
+    this.state.hands.set(name, { generation, instance: null });
     try {
       return await this.provision(name, generation);
     } catch (error) {
@@ -77,27 +142,51 @@ export class Hands {
   }
 
   private async provision(name: string, generation: number): Promise<HandInstance> {
-    const { hand } = await provision.executeWithOptions(this.options(`provision ${name}`), [
-      {
-        hand: { ...identity(), name, generation },
-        environment: this.environment(),
-        resources: name === MAIN_HAND ? this.state.resources : [],
-      },
-    ]);
-    this.state.hands.set(name, { generation, instance: hand });
+    const environment: ResolvedEnvironment = this.state.environmentOf(name);
+    const { hand, expires_at } = await provision.executeWithOptions(
+      { taskQueue: environment.definition.task_queue, summary: `provision ${name}` },
+      [
+        {
+          hand: ownName(name, generation),
+          environment,
+          resources: name === MAIN_HAND ? this.state.resources : [],
+        },
+      ],
+    );
+    const release_at = expires_at === undefined ? undefined : releaseTime(expires_at, Date.now());
+    const held = { generation, instance: hand };
+    this.state.hands.set(name, release_at === undefined ? held : { ...held, release_at });
+    if (release_at !== undefined) this.watchEnd(name, release_at);
     return hand;
   }
 
-  private environment() {
-    const { environment } = this.state;
-    if (environment === null) throw new TypeError('a hand was asked for before the session opened');
-    return environment;
+  /** Releases a hand before its longest lifetime ends it, once no call runs on it. */
+  private watchEnd(name: string, releaseAt: string): void {
+    // Of the session, not of the turn in which the hand happens to be made.
+    const watch = new CancellationScope({ cancellable: true, parent: this.root });
+    this.watches.set(name, watch);
+    void watch
+      .run(async () => {
+        const leftMs = Date.parse(releaseAt) - Date.now();
+        if (leftMs > 0) await sleep(leftMs);
+        await condition(() => (this.calls.get(name) ?? 0) === 0);
+      })
+      .then(
+        () => this.releaseForNow(name),
+        (error: unknown) => {
+          if (!isCancellation(error)) throw error;
+        },
+      );
+  }
+
+  private count(name: string, by: number): void {
+    this.calls.set(name, (this.calls.get(name) ?? 0) + by);
   }
 }
 
-function identity(): Pick<HandInstance, 'session_id' | 'chain_id'> {
+function ownName(name: string, generation: number) {
   const { workflowId, firstExecutionRunId } = workflowInfo();
-  return { session_id: workflowId, chain_id: firstExecutionRunId };
+  return { session_id: workflowId, chain_id: firstExecutionRunId, name, generation };
 }
 
 function presentGeneration(error: unknown): number | undefined {

@@ -1,8 +1,9 @@
 import { ActivityFailure, isCancellation } from '@temporalio/workflow';
-import { MAIN_HAND } from '../protocol/hand.ts';
+import { DEFAULT_AGENT } from '../protocol/agent.ts';
 import { addUsage } from '../protocol/model-usage.ts';
 import type { OpenCall } from '../protocol/session.ts';
 import type { ModelRequestEnd, RecordedEvent, StopReason } from '../protocol/session-event.ts';
+import { routeCall, toolHands } from '../protocol/tool-hands.ts';
 import { respond } from './activities.ts';
 import { recordEvents } from './inbox.ts';
 import type { SessionState } from './session-state.ts';
@@ -20,7 +21,7 @@ export async function runModelStep(state: SessionState): Promise<StepEnd> {
   const events = await ask(state);
   if (events === undefined) return { type: 'retries_exhausted' };
   state.noteDetails(events);
-  for (const call of openCalls(events)) state.calls.set(call.id, call);
+  for (const call of openCalls(state, events)) state.calls.set(call.id, call);
   const end = events.find((event) => event.type === 'span.model_request_end');
   if (end === undefined) return { type: 'end_turn' };
   state.usage = addUsage(state.usage, end.model_usage);
@@ -112,19 +113,20 @@ function isServerToolUse(event: Extract<RecordedEvent, { type: 'agent.tool_use' 
 }
 
 /** Calls of an answer that nobody has answered: server tools and refused calls came with results. */
-function openCalls(events: readonly RecordedEvent[]): OpenCall[] {
+function openCalls(state: SessionState, events: readonly RecordedEvent[]): OpenCall[] {
+  const definition = state.agent?.definition ?? DEFAULT_AGENT;
+  const hands = toolHands(definition, state.sessionHands());
   const answered = new Set(
     events.flatMap((event) => (event.type === 'agent.tool_result' ? [event.tool_use_id] : [])),
   );
   return events.flatMap((event): OpenCall[] => {
     if (event.type !== 'agent.tool_use' && event.type !== 'agent.custom_tool_use') return [];
     if (answered.has(event.id)) return [];
-    const { id, name, input } = event;
-    if (event.type === 'agent.custom_tool_use') {
-      return [{ id, name, input, hand: MAIN_HAND, waits_for: 'result' }];
-    }
+    const { id, name } = event;
+    const call = { id, name, ...routeCall(definition, hands, event) };
+    if (event.type === 'agent.custom_tool_use') return [{ ...call, waits_for: 'result' }];
     if (isServerToolUse(event)) return [];
     const waits_for = event.evaluated_permission === 'ask' ? 'confirmation' : 'ready';
-    return [{ id, name, input, hand: MAIN_HAND, waits_for }];
+    return [{ ...call, waits_for }];
   });
 }

@@ -1,10 +1,13 @@
 import { setCurrentDetails, workflowInfo } from '@temporalio/workflow';
 import type { ResolvedAgent } from '../protocol/agent.ts';
 import type { ResolvedEnvironment } from '../protocol/environment.ts';
+import { MAIN_HAND } from '../protocol/hand.ts';
 import { NO_USAGE } from '../protocol/model-usage.ts';
 import { jsonBytes } from '../protocol/oversized.ts';
+import { presentHands } from '../protocol/present-hands.ts';
 import type { SessionResourceSpec } from '../protocol/resource.ts';
 import type {
+  BorrowedHand,
   Continued,
   HandState,
   OpenCall,
@@ -18,6 +21,7 @@ import type {
   RefusalDetails,
   StopReason,
 } from '../protocol/session-event.ts';
+import type { SessionHands } from '../protocol/tool-hands.ts';
 import type { UserEvent } from '../protocol/user-event.ts';
 import { Details } from './details.ts';
 
@@ -31,7 +35,10 @@ const MAX_CARRIED_BYTES = 1_900_000;
 /** Everything a session knows besides its log. Small: a roll-over carries all of it. */
 export class SessionState {
   agent: ResolvedAgent | null = null;
+  /** Of hand `main`. */
   environment: ResolvedEnvironment | null = null;
+  /** Of the other hands. */
+  environments: Readonly<Record<string, ResolvedEnvironment>> = {};
   /** Null until the first status is written. */
   status: 'running' | 'idle' | null = null;
   stopReason: StopReason | null = null;
@@ -46,7 +53,10 @@ export class SessionState {
   /** Answers cut at the output limit, in a row. */
   cutAnswers = 0;
   readonly calls = new Map<string, OpenCall>();
+  /** The session's own, by name. */
   readonly hands = new Map<string, HandState>();
+  /** Hands of other sessions, by the name they have in this one. */
+  readonly borrowed = new Map<string, BorrowedHand>();
   readonly details: Details;
   usage: ModelUsage = NO_USAGE;
   steps = 0;
@@ -100,6 +110,18 @@ export class SessionState {
     return [...this.calls.values()].filter((call) => call.waits_for !== 'ready');
   }
 
+  environmentOf(hand: string): ResolvedEnvironment {
+    const environment = hand === MAIN_HAND ? this.environment : this.environments[hand];
+    if (environment) return environment;
+    throw new TypeError(`hand ${hand} was asked for before the session opened`);
+  }
+
+  sessionHands(): SessionHands {
+    const { environment, environments } = this;
+    const passed = [...this.borrowed].map(([name, { hand }]) => [name, hand] as const);
+    return { environment, environments, passed: Object.fromEntries(passed) };
+  }
+
   hasInterrupt(): boolean {
     return this.inbox.some((event) => event.type === 'user.interrupt');
   }
@@ -115,9 +137,6 @@ export class SessionState {
   }
 
   toResource(): SessionResource {
-    const hands = [...this.hands].flatMap(([name, { instance }]) =>
-      instance === null ? [] : [[name, instance] as const],
-    );
     return {
       type: 'session',
       id: workflowInfo().workflowId,
@@ -127,10 +146,11 @@ export class SessionState {
       metadata: this.input.metadata,
       agent: this.agent,
       environment: this.environment,
+      environments: this.environments,
       resources: this.resources,
       usage: this.usage,
       pending_actions: this.waitingCalls().map((call) => call.id),
-      hands: Object.fromEntries(hands),
+      hands: presentHands(this.hands, this.borrowed),
       created_at: this.createdAt,
     };
   }
@@ -155,6 +175,8 @@ export class SessionState {
       created_at: this.createdAt,
       agent,
       environment,
+      environments: this.environments,
+      borrowed: Object.fromEntries(this.borrowed),
       resources: this.resources,
       status: this.status ?? 'idle',
       stop_reason: this.stopReason,
@@ -175,6 +197,7 @@ export class SessionState {
   private restore(continued: Continued): void {
     this.agent = continued.agent;
     this.environment = continued.environment;
+    this.environments = continued.environments ?? {};
     this.status = continued.status;
     this.stopReason = continued.stop_reason;
     this.stopDetails = continued.stop_details;
@@ -186,6 +209,9 @@ export class SessionState {
     this.turns = continued.turns;
     for (const call of continued.calls) this.calls.set(call.id, call);
     for (const [name, hand] of Object.entries(continued.hands)) this.hands.set(name, hand);
+    for (const [name, hand] of Object.entries(continued.borrowed ?? {})) {
+      this.borrowed.set(name, hand);
+    }
     for (const update of continued.recent_updates) this.remember(update.id, update.count);
     this.updatesOfRun = 0;
     this.rollOverSuggested = false;

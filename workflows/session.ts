@@ -43,7 +43,7 @@ export async function session(input: unknown): Promise<void> {
     await live(state, hands);
   } catch (error) {
     if (!(error instanceof ContinueAsNew)) {
-      await CancellationScope.nonCancellable(() => hands.releaseAll({ keepWorkspace: false }));
+      await CancellationScope.nonCancellable(() => hands.releaseForGood());
     }
     throw error;
   }
@@ -59,7 +59,7 @@ async function live(state: SessionState, hands: Hands): Promise<never> {
     if (state.hasWork()) {
       const end = await runTurn(state, hands);
       if (end === 'roll_over') await rollOver(state);
-    } else if (state.mayRollOver()) {
+    } else if (state.mayRollOver() && !hands.isReleasing()) {
       await rollOver(state);
     } else {
       await waitForWork(state, hands);
@@ -69,11 +69,13 @@ async function live(state: SessionState, hands: Hands): Promise<never> {
 
 /** Idle costs nothing but, while a hand is held, the timer that releases it. */
 async function waitForWork(state: SessionState, hands: Hands): Promise<void> {
-  const isWanted = () => state.hasWork() || state.mayRollOver();
-  const idleSeconds = state.environment?.definition.idle_release_seconds;
-  if (hands.hasAny() && idleSeconds !== undefined) {
-    if (await condition(isWanted, idleSeconds * 1_000)) return;
-    await hands.releaseAll({ keepWorkspace: true });
+  const isWanted = () => state.hasWork() || (state.mayRollOver() && !hands.isReleasing());
+  const idleSince = Date.now();
+  for (const { name, idleMs } of hands.heldByIdleTime()) {
+    const leftMs = Math.max(idleSince + idleMs - Date.now(), 1);
+    await condition(() => isWanted() || !hands.isHeld(name), leftMs);
+    if (isWanted()) return;
+    hands.releaseForNow(name);
   }
   await condition(isWanted);
 }

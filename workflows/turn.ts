@@ -19,7 +19,7 @@ export async function runTurn(state: SessionState, hands: Hands): Promise<TurnEn
   let end = lastEnd(state);
   for (;;) {
     await emptyInbox(state);
-    if (state.hasWork() && state.rollOverSuggested && state.mayRollOver()) return 'roll_over';
+    if (mayLeave(state, hands)) return 'roll_over';
     if (state.readyCalls().length > 0) {
       becomeRunning(state);
       end = END_TURN;
@@ -36,6 +36,11 @@ export async function runTurn(state: SessionState, hands: Hands): Promise<TurnEn
       return 'idle';
     }
   }
+}
+
+function mayLeave(state: SessionState, hands: Hands): boolean {
+  if (!state.hasWork() || hands.isReleasing()) return false;
+  return state.rollOverSuggested && state.mayRollOver();
 }
 
 /** What an event that starts no work leaves as it was. */

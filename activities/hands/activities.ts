@@ -10,6 +10,7 @@ import type {
   HandActivities,
   ProvisionInput,
   ProvisionResult,
+  ReleaseInput,
 } from '../../protocol/hand.ts';
 import type { ExecuteOutcome, HandProvider } from './provider.ts';
 
@@ -34,7 +35,7 @@ export function createHandActivities(deps: {
       return execute(providerFor(providers, input.hand.provider), input);
     },
     async release(input) {
-      await providerFor(providers, input.hand.provider).release(input);
+      await release(providerFor(providers, input.hand.provider), input);
     },
   };
 }
@@ -54,6 +55,16 @@ async function provision(provider: HandProvider, input: ProvisionInput): Promise
     const { instance, expires_at } = await provider.provision(input, options);
     const hand = { ...input.hand, provider: definition.provider, instance };
     return expires_at === undefined ? { hand } : { hand, expires_at };
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** Keeping a workspace takes as long as it is large. */
+async function release(provider: HandProvider, input: ReleaseInput): Promise<void> {
+  const timer = setInterval(() => heartbeat(), PROVISION_HEARTBEAT_MS);
+  try {
+    await provider.release(input);
   } finally {
     clearInterval(timer);
   }
@@ -163,10 +174,27 @@ function givenUp(): ApplicationFailure {
   });
 }
 
-function toResult({ call }: ExecuteInput, outcome: ExecuteOutcome): ExecuteResult {
-  const { content, is_error, lost } = outcome;
-  const event = { type: 'agent.tool_result' as const, tool_use_id: call.id, content, is_error };
+function toResult(input: ExecuteInput, outcome: ExecuteOutcome): ExecuteResult {
+  const { is_error, lost } = outcome;
+  const content =
+    lost === true && isBorrowed(input)
+      ? [...outcome.content, { type: 'text' as const, text: whoseItIs(input) }]
+      : outcome.content;
+  const tool_use_id = input.call.id;
+  const event = { type: 'agent.tool_result' as const, tool_use_id, content, is_error };
   return lost === undefined ? { events: [event] } : { events: [event], lost };
+}
+
+function isBorrowed({ hand, session_id }: ExecuteInput): boolean {
+  return hand.session_id !== session_id;
+}
+
+/** The provider speaks to the owner, who gets a new one by calling again. */
+function whoseItIs({ hand }: ExecuteInput): string {
+  return (
+    `This is hand "${hand.name}" of session ${hand.session_id}, which alone can make it anew; ` +
+    'further calls of this session on it will not run.'
+  );
 }
 
 function providerFor(

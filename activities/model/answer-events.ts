@@ -1,33 +1,39 @@
 import type { AgentDefinition } from '../../protocol/agent.ts';
 import type { ContentBlock, RecordedEvent } from '../../protocol/session-event.ts';
+import type { ToolHand } from '../../protocol/tool-hands.ts';
 import { grantFor } from '../../protocol/tool-permission.ts';
 import type { Answer, AnswerBlock } from './answer.ts';
 import { customToolUse, otherEvent, toolUse } from './event-block.ts';
-import { toolProblem } from './tool-problem.ts';
+import { type Speaker, toolProblem } from './tool-problem.ts';
 
 /**
  * The answer as events of the log, one per block but for consecutive texts, which share one
  * message. The number of events before a block never changes while it streams, so that a preview
  * can carry the final id. Closed by the caller.
  */
-export function toEvents(answer: Answer, agent: AgentDefinition): RecordedEvent[] {
+export function toEvents(
+  answer: Answer,
+  agent: AgentDefinition,
+  hands: readonly ToolHand[] = [],
+): RecordedEvent[] {
+  const speaker = { agent, hands };
   const events: RecordedEvent[] = [];
   for (const item of answer.blocks) {
     const last = events.at(-1);
     if (item.block.type === 'text' && last?.type === 'agent.message' && !('block' in last)) {
       events[events.length - 1] = { ...last, content: [...last.content, item.block] };
     } else {
-      events.push(...eventsOf(item, answer, agent));
+      events.push(...eventsOf(item, answer, speaker));
     }
   }
   return events;
 }
 
-function eventsOf(item: AnswerBlock, answer: Answer, agent: AgentDefinition): RecordedEvent[] {
+function eventsOf(item: AnswerBlock, answer: Answer, speaker: Speaker): RecordedEvent[] {
   const { block } = item;
   switch (block.type) {
     case 'tool_use':
-      return toolUseEvents(block, item, answer, agent);
+      return toolUseEvents(block, item, answer, speaker);
     case 'server_tool_use':
     case 'mcp_tool_use':
       // The API runs it only once it is complete, so an open one never happened.
@@ -41,12 +47,12 @@ function toolUseEvents(
   block: Extract<ContentBlock, { type: 'tool_use' }>,
   item: AnswerBlock,
   answer: Answer,
-  agent: AgentDefinition,
+  speaker: Speaker,
 ): RecordedEvent[] {
   if (!item.isComplete) return [];
   // Nothing of a refused answer may run: kept as a block, it is not a call that waits for a result.
   if (answer.stopReason === 'refusal') return [{ type: 'agent.message', content: [], block }];
-  const problem = toolProblem(item, block.name, answer, agent);
+  const problem = toolProblem(item, block.name, answer, speaker);
   if (problem !== undefined) {
     return [
       toolUse(block, 'deny'),
@@ -58,7 +64,7 @@ function toolUseEvents(
       },
     ];
   }
-  const grant = grantFor(agent, block.name);
+  const grant = grantFor(speaker.agent, block.name);
   return [
     grant?.kind === 'custom' ? customToolUse(block) : toolUse(block, grant?.permission ?? 'deny'),
   ];

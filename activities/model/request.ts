@@ -1,5 +1,6 @@
 import type { AgentDefinition, Assumption } from '../../protocol/agent.ts';
 import type { SessionEvent } from '../../protocol/session-event.ts';
+import type { ToolHand } from '../../protocol/tool-hands.ts';
 import { applyAssumptions } from './context/assumptions.ts';
 import { withCacheBreakpoints } from './context/cache-breakpoints.ts';
 import { toMessages } from './context/messages.ts';
@@ -20,15 +21,19 @@ export interface BuiltRequest {
 export function buildRequest(
   agent: AgentDefinition,
   events: readonly SessionEvent[],
+  hands: readonly ToolHand[] = [],
 ): BuiltRequest {
   const { steps, assumptions } = applyAssumptions(agent, toSteps(events));
-  const request = { ...settings(agent), messages: toMessages(steps) };
+  const request = { ...settings(agent, hands), messages: toMessages(steps) };
   return { request: withCacheBreakpoints(request), assumptions };
 }
 
-function settings(agent: AgentDefinition): Omit<MessagesRequest, 'messages'> {
+function settings(
+  agent: AgentDefinition,
+  hands: readonly ToolHand[],
+): Omit<MessagesRequest, 'messages'> {
   const { id, effort, speed } = agent.model;
-  const tools = toTools(agent);
+  const tools = toTools(agent, hands);
   const betas = neededBetas(agent);
   return {
     model: id,

@@ -31,7 +31,7 @@ export async function respond(dependencies: RespondDependencies): Promise<Respon
   const heartbeat = startHeartbeat(() => context.heartbeat(progress()));
   try {
     const step = await readStep(dependencies.log, context);
-    const built = buildRequest(step.agent.definition, step.events);
+    const built = buildRequest(step.agent.definition, step.events, step.hands);
     const read = await ask(dependencies, built, context, (answer) => {
       progress = () => progressOf(answer, step, attempt);
       heartbeat.onContent();
@@ -105,7 +105,7 @@ function toResult(
     isCut,
   });
   const result: RespondResult = {
-    events: [...toEvents(read.answer, step.agent.definition), end],
+    events: [...toEvents(read.answer, step.agent.definition, step.hands), end],
     ...(step.rollOverSuggested ? { roll_over_suggested: true } : {}),
   };
   checkResultSize(result);

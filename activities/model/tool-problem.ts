@@ -1,21 +1,43 @@
 import { type AgentDefinition, HAND_TOOLS, SERVER_TOOLS } from '../../protocol/agent.ts';
 import type { ModelStopReason } from '../../protocol/session-event.ts';
+import type { ToolHand } from '../../protocol/tool-hands.ts';
 import { grantFor } from '../../protocol/tool-permission.ts';
 import type { Answer, AnswerBlock } from './answer.ts';
 
 /** Characters of a broken input that are shown to the model: it knows the beginning. */
 const SHOWN_INPUT_CHARACTERS = 200;
 
+/** Whose answer it is, and the hands that it can name. */
+export interface Speaker {
+  readonly agent: AgentDefinition;
+  readonly hands: readonly ToolHand[];
+}
+
 /** Why a tool use cannot run, in words for the model; undefined when it can. */
 export function toolProblem(
   item: AnswerBlock,
   toolName: string,
   answer: Answer,
-  agent: AgentDefinition,
+  { agent, hands }: Speaker,
 ): string | undefined {
   if (grantFor(agent, toolName) === undefined) return unknownTool(toolName, agent);
   if (item.inputProblem !== undefined) return badInput(item, toolName, answer.stopReason);
-  return isCutBeforeInput(item, answer) ? cutInput(toolName) : undefined;
+  if (isCutBeforeInput(item, answer)) return cutInput(toolName);
+  return unknownHand(item, toolName, hands);
+}
+
+/** A custom tool has a hand of its own; `hand` in its input is the tool's matter. */
+function unknownHand(
+  { block }: AnswerBlock,
+  toolName: string,
+  hands: readonly ToolHand[],
+): string | undefined {
+  const isToolset = HAND_TOOLS.some((name) => name === toolName);
+  if (!isToolset || hands.length < 2 || !('input' in block)) return undefined;
+  const { hand } = Object(block.input);
+  if (hand === undefined || hands.some(({ name }) => name === hand)) return undefined;
+  const names = hands.map(({ name }) => name).join(', ');
+  return `There is no hand ${JSON.stringify(hand)}, so nothing was run. The hands are: ${names}.`;
 }
 
 /** Names of the tools that the model may call, in the order of the request. */

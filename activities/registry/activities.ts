@@ -37,14 +37,20 @@ export function createRegistryActivities(deps: {
   }
 
   return {
-    async resolve({ agent, environment }) {
-      const [resolvedAgent, resolvedEnvironment] = await Promise.all([
+    async resolve({ agent, environment, environments = {} }) {
+      const [resolvedAgent, resolvedEnvironment, others] = await Promise.all([
         agent === undefined ? undefined : resolveAgent(agent),
         environment === undefined ? undefined : resolveEnvironment(environment),
+        Promise.all(
+          Object.entries(environments).map(
+            async ([hand, reference]) => [hand, await resolveEnvironment(reference)] as const,
+          ),
+        ),
       ]);
       return {
         ...(resolvedAgent === undefined ? {} : { agent: resolvedAgent }),
         ...(resolvedEnvironment === undefined ? {} : { environment: resolvedEnvironment }),
+        ...(others.length === 0 ? {} : { environments: Object.fromEntries(others) }),
       };
     },
   };

@@ -98,6 +98,7 @@ export function startStep(options: StepOptions): RunningStep {
             version: null,
             definition: AgentDefinition.parse(options.agent ?? {}),
           },
+          hands: [],
           rollOverSuggested: false,
         };
       },
