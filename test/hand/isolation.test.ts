@@ -133,6 +133,23 @@ describe.skipIf(!IS_ISOLATED)(`a hand is confined (${NEEDS})`, () => {
     expect(result.text).toMatch(/Operation not permitted/);
   });
 
+  test.each([
+    { family: 'AF_VSOCK', type: 'SOCK_STREAM' },
+    { family: 'AF_PACKET', type: 'SOCK_RAW' },
+  ])('cannot make a socket of $family', async ({ family, type }) => {
+    const attempt = `python3 -c "from socket import *; socket(${family}, ${type})"`;
+    expect((await hand.bash(attempt)).text).toMatch(/Address family not supported/);
+  });
+
+  test('cannot make a ring that would make sockets past the filter', async () => {
+    const attempt = `python3 -c "
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+parameters = ctypes.create_string_buffer(120)
+print('made' if libc.syscall(425, 1, parameters) >= 0 else os.strerror(ctypes.get_errno()))"`;
+    expect((await hand.bash(attempt)).text).toBe('Operation not permitted');
+  });
+
   test('cannot connect to a TCP server on the loopback of the host', async () => {
     const target = { port: tcpPort, host: '127.0.0.1' };
     expect(await tryConnect(target)).toBe('connected');

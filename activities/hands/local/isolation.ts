@@ -1,10 +1,11 @@
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SandboxRuntimeConfig } from '@anthropic-ai/sandbox-runtime';
 import { egressFor } from './egress.ts';
 import type { HandFolder } from './hand-folder.ts';
 import { programCache } from './program-cache.ts';
 import { neededPaths } from './readable-paths.ts';
+import { socketFilter } from './socket-filter.ts';
 import type { SupervisorSettings } from './supervisor-settings.ts';
 
 /** This machine cannot isolate a hand. The message says what to install. */
@@ -51,12 +52,27 @@ export async function isolate(
     throw missing(SandboxManager.checkDependencies().errors.join('; ') || 'no seccomp helper');
   }
   return {
-    command: wrapped,
+    command: withSocketFilter(wrapped, folder),
     async close() {
       SandboxManager.cleanupAfterCommand();
       if (egress !== undefined) await SandboxManager.reset();
     },
   };
+}
+
+const RUNTIME_PROGRAM = 'bwrap ';
+const FILTER_FILE = 9;
+
+/** The runtime's own filter knows of AF_UNIX only. */
+function withSocketFilter(wrapped: string, { root }: HandFolder): string {
+  const filter = socketFilter();
+  if (filter === undefined || !wrapped.startsWith(RUNTIME_PROGRAM)) {
+    throw missing(`sockets cannot be filtered on ${process.arch}`);
+  }
+  const path = join(root, 'sockets.filter');
+  writeFileSync(path, filter, { mode: 0o600 });
+  const rest = wrapped.slice(RUNTIME_PROGRAM.length);
+  return `${RUNTIME_PROGRAM} --seccomp ${FILTER_FILE} ${rest} ${FILTER_FILE}<'${path}'`;
 }
 
 function configFor(
