@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { AllowedHosts } from './allowed-host.ts';
 import { RegistryId } from './registry-id.ts';
 import { HandsQueue } from './task-queue.ts';
 
@@ -6,7 +7,7 @@ const Networking = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('unrestricted') }),
   z.strictObject({
     type: z.literal('limited'),
-    allowed_hosts: z.array(z.string().min(1)).default([]),
+    allowed_hosts: AllowedHosts.default([]),
   }),
 ]);
 
