@@ -49,6 +49,10 @@ const Environment = z.object({
   DROVER_KUBERNETES_NAMESPACE: text,
   /** Sandbox of environments that name no image, as the cluster's nodes know it. */
   DROVER_SANDBOX_IMAGE: text.transform((value) => value ?? 'drover/sandbox:0.1.0'),
+  /** Where `/live` and `/ready` are answered. Default: nowhere. */
+  DROVER_HEALTH_PORT: text
+    .transform((value) => (value === undefined ? undefined : Number(value)))
+    .pipe(z.int().min(1).max(65_535).optional()),
   /** Whether the cluster's nodes can mount an image: other images then get the daemon so. */
   DROVER_KUBERNETES_IMAGE_VOLUMES: z.enum(['true', 'false']).default('false'),
   /** With both, the worker is versioned and its sessions are pinned. */
@@ -73,6 +77,7 @@ export interface WorkerEnvironment {
     readonly sandboxImage: string;
     readonly carriedBy: 'init_container' | 'image_volume';
   } | null;
+  readonly healthPort: number | null;
   readonly deployment: { readonly name: string; readonly buildId: string } | null;
   readonly anthropic: {
     readonly apiKey: string | null;
@@ -98,6 +103,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Wor
     handsTaskQueue: values.DROVER_HANDS_TASK_QUEUE,
     isolation: values.DROVER_SANDBOX,
     kubernetes: toKubernetes(values),
+    healthPort: values.DROVER_HEALTH_PORT ?? null,
     deployment: name === undefined || buildId === undefined ? null : { name, buildId },
     anthropic: {
       apiKey: values.ANTHROPIC_API_KEY ?? null,

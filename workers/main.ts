@@ -10,6 +10,7 @@ import { connect } from './connect.ts';
 import { createBrainWorker, createHandsWorker } from './create-worker.ts';
 import { readEnvironment, type WorkerEnvironment } from './env.ts';
 import { createHandProviders } from './hand-providers.ts';
+import { serveHealth } from './health.ts';
 import { retentionWarning, verifySearchAttributes } from './verify-namespace.ts';
 import { loadWorkflowBundle, PAYLOAD_CONVERTER_PATH } from './workflow-bundle.ts';
 
@@ -34,6 +35,11 @@ async function main(): Promise<void> {
   const target = { connection, namespace, namespaceId, environment, closing };
   const workers = await Promise.all(environment.roles.map((role) => CREATE[role](target)));
   const running = Promise.all(workers.map((worker) => worker.run()));
+  if (environment.healthPort !== null) {
+    const askTemporal = () => connection.workflowService.describeNamespace({ namespace });
+    const health = await serveHealth({ port: environment.healthPort, workers, askTemporal });
+    closing.defer(() => void health.close());
+  }
   console.log(`drover worker: polling as ${environment.roles.join(', ')} (pid ${process.pid})`);
   await running;
 }

@@ -8,6 +8,9 @@ const PROJECT = fileURLToPath(new URL('..', import.meta.url));
 /** Everything a bundle is made of: a change in any of them makes another bundle. */
 const SOURCES = ['workflows', 'protocol', 'package-lock.json'];
 
+/** Folder of the bundle that an image is shipped with. */
+export const SHIPPED_BUNDLES = join(PROJECT, 'dist', 'bundles');
+
 export const PAYLOAD_CONVERTER_PATH = join(PROJECT, 'protocol', 'payload-converter.ts');
 
 /**
@@ -15,12 +18,11 @@ export const PAYLOAD_CONVERTER_PATH = join(PROJECT, 'protocol', 'payload-convert
  * and a worker that is respawned after a crash should poll at once.
  */
 export async function loadWorkflowBundle(cacheFolder: string): Promise<string> {
-  const path = join(cacheFolder, `workflows-${await hashSources()}.js`);
-  const isCached = await access(path).then(
-    () => true,
-    () => false,
-  );
-  if (isCached) return path;
+  const name = `workflows-${await hashSources()}.js`;
+  for (const folder of [SHIPPED_BUNDLES, cacheFolder]) {
+    if (await exists(join(folder, name))) return join(folder, name);
+  }
+  const path = join(cacheFolder, name);
   const { code } = await bundleWorkflowCode({
     workflowsPath: join(PROJECT, 'workflows', 'index.ts'),
     payloadConverterPath: PAYLOAD_CONVERTER_PATH,
@@ -31,6 +33,13 @@ export async function loadWorkflowBundle(cacheFolder: string): Promise<string> {
   await writeFile(partial, code);
   await rename(partial, path);
   return path;
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function hashSources(): Promise<string> {

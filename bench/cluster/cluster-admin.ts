@@ -20,6 +20,8 @@ export interface ClusterAdmin {
   get<T>(path: string, query?: Record<string, string>): Promise<T>;
   post<T>(path: string, body: object): Promise<T>;
   create(manifest: Manifest): Promise<unknown>;
+  /** Merges `change` into an object. */
+  patch(path: string, change: object): Promise<unknown>;
   /** Done already is success. */
   delete(path: string, body?: object): Promise<void>;
 }
@@ -43,6 +45,7 @@ export function createClusterAdmin(access: ClusterAccess): ClusterAdmin {
       const plural = PLURAL[kind] ?? `${kind.toLowerCase()}s`;
       return post(`${root}${where}/${plural}`, manifest);
     },
+    patch: (path, change) => requestJson(access, { method: 'PATCH', path, body: change }),
     async delete(path, body) {
       try {
         const more = body === undefined ? {} : { body };

@@ -16,6 +16,8 @@ export interface ClusterNamespaces {
   readonly workers: string;
   /** Where hands are. */
   readonly namespace: string;
+  /** All that is shipped, in these namespaces. Its Deployments are not applied. */
+  readonly manifests: readonly Manifest[];
   /** Kubeconfig of the hands worker's service account: it may do what its Role says. */
   readonly workerKubeconfig: string;
   readonly adminKubeconfig: string;
@@ -41,13 +43,15 @@ export async function openClusterNamespaces(
   const admin = createClusterAdmin(await openClusterAccess({ kubeconfig }));
   const workers = `${prefix}-${randomBytes(4).toString('hex')}`;
   const namespace = `${workers}-hands`;
-  for (const manifest of shippedManifests({ drover: workers, 'drover-hands': namespace })) {
+  const manifests = shippedManifests({ drover: workers, 'drover-hands': namespace });
+  for (const manifest of manifests.filter(({ kind }) => kind !== 'Deployment')) {
     await admin.create(manifest.kind === 'Namespace' ? labelled(manifest, labels) : manifest);
   }
   const workerKubeconfig = await kubeconfigOf(admin, workers);
   return {
     workers,
     namespace,
+    manifests,
     workerKubeconfig,
     adminKubeconfig: kubeconfig,
     admin,

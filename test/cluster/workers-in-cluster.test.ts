@@ -1,0 +1,179 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import type { V1Pod } from '@kubernetes/client-node';
+import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openExecStream } from '../../k8s/connection/exec-stream.ts';
+import { createLogReader, type LogReader } from '../../log/log-reader.ts';
+import { getSession } from '../../protocol/messages.ts';
+import { TASK_QUEUE } from '../../protocol/task-queue.ts';
+import { calls, fromConversation, says } from '../../rehearsal/script.ts';
+import { type RehearsalServer, startRehearsalServer } from '../../rehearsal/server.ts';
+import { startDevServer } from '../support/dev-server.ts';
+import { waitFor } from '../support/wait-for.ts';
+import { type DeployedWorkers, deployWorkers, type Role } from './deployed-workers.ts';
+import { describeCluster } from './test-cluster.ts';
+
+const COMMANDS = [
+  'echo one >> runs; wc -l < runs',
+  'echo two >> runs; echo waiting for a kill; sleep 3; wc -l < runs',
+  'echo three >> runs; xargs < runs',
+];
+
+describeCluster('workers deployed in the cluster', (cluster) => {
+  const closing = new AsyncDisposableStack();
+  let client: Client;
+  let log: LogReader;
+  let model: RehearsalServer;
+  let workers: DeployedWorkers;
+  let temporalPort: number;
+
+  beforeAll(async () => {
+    const server = await startDevServer();
+    closing.defer(() => server.stop());
+    const player = fromConversation((request) => {
+      const step = request.messages.filter(({ role }) => role === 'assistant').length;
+      const command = COMMANDS[step];
+      return command === undefined ? says('Done.') : says([calls('bash', { command })]);
+    });
+    model = await startRehearsalServer({ player, apiKey: 'rehearsal' });
+    closing.defer(() => model.close());
+    temporalPort = Number(server.address.split(':')[1]);
+    workers = await deployWorkers(cluster(), {
+      temporalPort,
+      modelPort: Number(new URL(model.url).port),
+    });
+    const connection = await Connection.connect({ address: server.address });
+    closing.defer(() => connection.close());
+    client = new Client({ connection });
+    log = createLogReader({ service: connection.workflowService, namespace: 'default' });
+    await workers.untilReady();
+  }, 120_000);
+  afterAll(() => closing.disposeAsync());
+
+  function start(): Promise<WorkflowHandle> {
+    return client.workflow.start('session', {
+      workflowId: `deployed-${randomUUID()}`,
+      taskQueue: TASK_QUEUE.session,
+      args: [{ initial_events: ['go'], environment: { provider: 'kubernetes' } }],
+    });
+  }
+
+  async function resultsOf(handle: WorkflowHandle): Promise<string[]> {
+    const isIdle = async (): Promise<boolean> => {
+      const session = await handle.query(getSession).catch(() => undefined);
+      return session?.status === 'idle' && session.stop_reason?.type === 'end_turn';
+    };
+    await waitFor(`${handle.workflowId} to end its turn`, isIdle, 90_000);
+    const events = await log.read(handle.workflowId, { types: ['agent.tool_result'] });
+    return events.map((event) => {
+      const content = event.type === 'agent.tool_result' ? (event.content ?? []) : [];
+      return content.map((block) => (block.type === 'text' ? block.text : '')).join('');
+    });
+  }
+
+  async function end(handle: WorkflowHandle): Promise<void> {
+    await handle.cancel();
+    await handle.result().catch(() => {});
+  }
+
+  /** Name of the pod that runs an activity of the session, once there is one. */
+  function podRunning(handle: WorkflowHandle, activity: string): Promise<string> {
+    return waitFor(`${activity} to run`, async () => {
+      const { raw } = await handle.describe();
+      const running = (raw.pendingActivities ?? []).find(
+        ({ activityType, lastWorkerIdentity }) =>
+          activityType?.name === activity && lastWorkerIdentity,
+      );
+      return running?.lastWorkerIdentity?.split('@')[1];
+    });
+  }
+
+  test('a session with tools runs to its end', async () => {
+    const handle = await start();
+    expect(await resultsOf(handle)).toEqual(['1', 'waiting for a kill\n2', 'one two three']);
+    await end(handle);
+  });
+
+  test.each<[Role, string]>([
+    ['hands', 'execute'],
+    ['brain', 'respond'],
+  ])(
+    'a pod of %s is killed in the middle → the session goes on, and nothing ran twice',
+    async (role, activity) => {
+      const handle = await start();
+      const before = model.requests.length;
+      if (role === 'hands')
+        await waitFor('two model steps', () => model.requests.length > before + 1);
+      const pod = await podRunning(handle, activity);
+      expect(await namesOf(role)).toContain(pod);
+      await workers.deletePod(pod, 0);
+      expect(await resultsOf(handle)).toEqual(['1', 'waiting for a kill\n2', 'one two three']);
+      expect(await namesOf(role)).not.toContain(pod);
+      await end(handle);
+      await workers.untilReady();
+    },
+  );
+
+  test('all pods of hands are replaced, as by a roll-out → the session goes on', async () => {
+    const handle = await start();
+    await podRunning(handle, 'execute');
+    for (const name of await namesOf('hands')) await workers.deletePod(name, 30);
+    expect(await resultsOf(handle)).toEqual(['1', 'waiting for a kill\n2', 'one two three']);
+    await end(handle);
+    await workers.untilReady();
+  });
+
+  test('a worker writes to its own volumes only, and has no rights but those of its role', async () => {
+    const [brain] = await workers.podsOf('brain');
+    const [hands] = await workers.podsOf('hands');
+    const look =
+      'touch /opt/drover/x /x; id -u; ls /var/run/secrets/kubernetes.io; env | grep -c "^ANTHROPIC_API_KEY="';
+    const ofBrain = await runIn(brain, look);
+    expect(ofBrain.match(/Read-only file system/g)).toHaveLength(2);
+    expect(ofBrain).toMatch(/\n1000\n/);
+    expect(ofBrain).toMatch(/cannot access '\/var\/run\/secrets/);
+    expect(ofBrain).toMatch(/\n1\n$/);
+    expect(await runIn(hands, look)).toMatch(/\nserviceaccount\n0\n$/);
+  });
+
+  test('a worker reaches what it needs and nothing else', async () => {
+    const [brain] = await workers.podsOf('brain');
+    const [hands] = await workers.podsOf('hands');
+    const { hostname, port } = cluster().admin.access.server;
+    const api = `${hostname}:${port === '' ? 443 : port}`;
+    expect(await reach(brain, `${hostname}:${temporalPort}`)).toBe('open');
+    expect(await reach(brain, api)).toBe('closed');
+    expect(await reach(hands, api)).toBe('open');
+  });
+
+  async function namesOf(role: Role): Promise<string[]> {
+    return (await workers.podsOf(role)).map(({ metadata }) => metadata?.name ?? '');
+  }
+
+  async function reach(pod: V1Pod | undefined, address: string): Promise<string> {
+    const [host, port] = address.split(':');
+    const said = await runIn(
+      pod,
+      `node -e "const s = net.connect(${port}, '${host}', () => end('open')).on('error', () => end('closed'));` +
+        `setTimeout(end, 2000, 'closed'); function end(word) { console.log(word); process.exit(); }"`,
+    );
+    return said.trim();
+  }
+
+  async function runIn(pod: V1Pod | undefined, command: string): Promise<string> {
+    const stream = await openExecStream(cluster().admin.access, {
+      namespace: cluster().workers,
+      pod: pod?.metadata?.name ?? '',
+      container: 'worker',
+      command: ['sh', '-c', `exec 2>&1; ${command}`],
+    });
+    let said = '';
+    stream.on('data', (chunk: Buffer) => {
+      said += chunk;
+    });
+    stream.on('error', () => {});
+    if (!stream.closed) await once(stream, 'close').catch(() => {});
+    return said;
+  }
+});

@@ -1,0 +1,51 @@
+import { createServer, type Server } from 'node:http';
+import type { Worker } from '@temporalio/worker';
+
+export interface HealthOptions {
+  readonly port: number;
+  readonly workers: readonly Pick<Worker, 'getState'>[];
+  /** Rejects when the Temporal server does not answer. */
+  askTemporal(): Promise<unknown>;
+}
+
+const ANSWER_MS = 2_000;
+
+/**
+ * Answers whether this process is alive (`/live`: it answers, and its workers have not failed) and
+ * whether work that is scheduled now is taken by it (`/ready`: they poll, and the Temporal server
+ * answers). A server that is away makes a worker unready, which starting it anew would not mend.
+ */
+export function serveHealth(options: HealthOptions): Promise<Server> {
+  const server = createServer((request, response) => {
+    const answer = request.url === '/ready' ? whyNotReady(options) : whyNotAlive(options);
+    void answer.then((trouble) => {
+      response.writeHead(trouble === undefined ? 200 : 503, { 'content-type': 'text/plain' });
+      response.end(`${trouble ?? 'ok'}\n`);
+    });
+  });
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port, () => resolve(server));
+  });
+}
+
+async function whyNotAlive({ workers }: HealthOptions): Promise<string | undefined> {
+  const isFailed = workers.some((worker) => worker.getState() === 'FAILED');
+  return isFailed ? 'a worker has failed' : undefined;
+}
+
+async function whyNotReady({ workers, askTemporal }: HealthOptions): Promise<string | undefined> {
+  const states = workers.map((worker) => worker.getState());
+  if (states.some((state) => state !== 'RUNNING')) return `workers are ${states.join(', ')}`;
+  const { promise: late, resolve } = Promise.withResolvers<string>();
+  const timer = setTimeout(resolve, ANSWER_MS, 'the Temporal server does not answer');
+  const asked = askTemporal().then(
+    () => undefined,
+    (error: unknown) => `the Temporal server does not answer: ${wordsOf(error)}`,
+  );
+  return Promise.race([asked, late]).finally(() => clearTimeout(timer));
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
