@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import type { AgentInput, AgentReference } from '../protocol/agent.ts';
 import { describeIssues } from '../protocol/describe-issues.ts';
 import type { EnvironmentInput, EnvironmentReference } from '../protocol/environment.ts';
+import type { PassedHand } from '../protocol/hand.ts';
 import { historyEventId } from '../protocol/ids.ts';
 import { findOversized } from '../protocol/oversized.ts';
 import type { SessionResourceInput } from '../protocol/resource.ts';
@@ -19,7 +20,12 @@ export type CreateSession =
   | {
       /** An inline definition, a reference, or the id of a registered agent. Default: the default agent. */
       readonly agent?: string | AgentInput | AgentReference;
+      /** Of hand `main`, likewise. Default: the default environment. */
       readonly environment?: string | EnvironmentInput | EnvironmentReference;
+      /** Hands by name; a hand of another session may be passed on. Default: `main` alone. */
+      readonly hands?: Readonly<
+        Record<string, string | EnvironmentInput | EnvironmentReference | PassedHand>
+      >;
       /** Put into hand `main` as it is made. */
       readonly resources?: readonly SessionResourceInput[];
       readonly initial_events?: SendInput;

@@ -1,15 +1,25 @@
 import proto, { type temporal } from '@temporalio/proto';
+import { isRecord } from '../log/read-payload.ts';
+import type { ExecuteProgress } from '../protocol/hand.ts';
 import { ACTIVITY, type RespondProgress } from '../protocol/model-step.ts';
 import type { Requests } from './requests.ts';
+import { describeWaiting } from './waiting.ts';
 
-/** What one describe says about a session's running model step. */
+/** What one describe says about what a session is doing. */
 export interface Glimpse {
   /** False once the session has ended. */
   readonly open: boolean;
+  /** Of the running model step. */
   readonly progress: RespondProgress | undefined;
+  /** Of the tool calls that run. */
+  readonly calls: readonly ExecuteProgress[];
+  /** What it waits for or tries again, in words; null when it does neither. */
+  readonly waiting: string | null;
 }
 
 export type ReadGlimpse = (sessionId: string) => Promise<Glimpse>;
+
+type Pending = temporal.api.workflow.v1.IPendingActivityInfo;
 
 export function createGlimpseReader(requests: Requests): ReadGlimpse {
   return async (sessionId) => {
@@ -21,11 +31,24 @@ export function createGlimpseReader(requests: Requests): ReadGlimpse {
           execution: { workflowId: sessionId },
         }),
     );
-    const open = workflowExecutionInfo?.status === RUNNING;
-    const step = pendingActivities?.find(isRunningStep);
-    const payload = step?.heartbeatDetails?.payloads?.[0];
-    if (payload === undefined) return { open, progress: undefined };
-    return { open, progress: await decode(requests, payload) };
+    const pending = pendingActivities ?? [];
+    const details = await Promise.all(
+      pending.map(async (activity) => ({
+        activity,
+        details: await readDetails(requests, activity),
+      })),
+    );
+    const step = details.find(({ activity }) => isNamed(activity, ACTIVITY.respond));
+    const running = details.filter(({ activity }) => isNamed(activity, ACTIVITY.execute));
+    const waiting = details.flatMap(
+      ({ activity, details }) => describeWaiting(activity, details, Date.now()) ?? [],
+    );
+    return {
+      open: workflowExecutionInfo?.status === RUNNING,
+      progress: isStepProgress(step?.details) ? step.details : undefined,
+      calls: running.flatMap(({ details }) => (isCallProgress(details) ? [details] : [])),
+      waiting: waiting.length === 0 ? null : [...new Set(waiting)].join('; '),
+    };
   };
 }
 
@@ -33,17 +56,24 @@ const RUNNING =
   proto.temporal.api.enums.v1.WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING;
 const STARTED = proto.temporal.api.enums.v1.PendingActivityState.PENDING_ACTIVITY_STATE_STARTED;
 
-/** Between two attempts the details are those of the attempt that failed. */
-function isRunningStep(activity: temporal.api.workflow.v1.IPendingActivityInfo): boolean {
-  return activity.activityType?.name === ACTIVITY.respond && activity.state === STARTED;
+function isNamed(activity: Pending, name: string): boolean {
+  return activity.activityType?.name === name;
 }
 
-async function decode(
-  { client }: Requests,
-  payload: temporal.api.common.v1.IPayload,
-): Promise<RespondProgress> {
+function isStepProgress(details: unknown): details is RespondProgress {
+  return isRecord(details) && 'event_id' in details && typeof details['text'] === 'string';
+}
+
+function isCallProgress(details: unknown): details is ExecuteProgress {
+  return isRecord(details) && typeof details['call_id'] === 'string';
+}
+
+/** Between two attempts the details are those of the attempt that failed. */
+async function readDetails({ client }: Requests, activity: Pending): Promise<unknown> {
+  const payload = activity.heartbeatDetails?.payloads?.[0];
+  if (activity.state !== STARTED || payload === undefined) return undefined;
   const { payloadConverter, payloadCodecs } = client.options.loadedDataConverter;
   let payloads = [payload];
   for (const codec of payloadCodecs.toReversed()) payloads = await codec.decode(payloads);
-  return payloadConverter.fromPayload<RespondProgress>(payloads[0] ?? {});
+  return payloadConverter.fromPayload<unknown>(payloads[0] ?? {});
 }

@@ -3,7 +3,10 @@ import type { RespondProgress } from '../protocol/model-step.ts';
 import { NotFoundError } from './errors/not-found-error.ts';
 import type { Glimpse, ReadGlimpse } from './glimpse.ts';
 
-/** What the model is saying right now, in the shapes of the Managed Agents API. Never in the log. */
+/**
+ * What the model is saying right now, in the shapes of the Managed Agents API, and what else goes
+ * on. Never in the log.
+ */
 export type PreviewEvent =
   /** Opens a preview, and opens it anew (same id) when the model request is retried. */
   | {
@@ -19,7 +22,20 @@ export type PreviewEvent =
         readonly index: 0;
         readonly content: { readonly type: 'text'; readonly text: string };
       };
-    };
+    }
+  /** A tool call that runs has said more. */
+  | {
+      readonly type: 'tool_progress';
+      readonly tool_use_id: string;
+      /** The last lines it said, at most 2 kB. */
+      readonly tail: string;
+      readonly output_bytes: number;
+    }
+  /**
+   * What the session waits for or tries again (a hand that is being made, a model that is
+   * overloaded, a missing worker), in words; null when that is over.
+   */
+  | { readonly type: 'session_waiting'; readonly reason: string | null };
 
 /** Pure: the events between two looks at the same session. */
 export function toPreviewEvents(
@@ -45,6 +61,20 @@ export function toPreviewEvents(
       event_id: id,
       delta: { type: 'content_delta', index: 0, content },
     });
+  }
+  return events;
+}
+
+/** Pure: what else a second look at the same session tells. */
+export function toActivityEvents(previous: Glimpse | undefined, current: Glimpse): PreviewEvent[] {
+  const events: PreviewEvent[] = [];
+  for (const { call_id, tail, output_bytes } of current.calls) {
+    const before = previous?.calls.find((call) => call.call_id === call_id)?.output_bytes ?? 0;
+    if (output_bytes === before) continue;
+    events.push({ type: 'tool_progress', tool_use_id: call_id, tail, output_bytes });
+  }
+  if ((previous?.waiting ?? null) !== current.waiting) {
+    events.push({ type: 'session_waiting', reason: current.waiting });
   }
   return events;
 }
@@ -75,8 +105,8 @@ const GLIMPSE_INTERVAL_MS = 120;
  * nothing is polled. Best effort: a failed look is skipped. Ends with the session.
  */
 export function createPreviews(readGlimpse: ReadGlimpse): WatchPreviews {
-  const upcoming = new Map<string, Promise<Glimpse>>();
-  const next = (sessionId: string): Promise<Glimpse> => {
+  const upcoming = new Map<string, Promise<Glimpse | undefined>>();
+  const next = (sessionId: string): Promise<Glimpse | undefined> => {
     const shared = upcoming.get(sessionId);
     if (shared !== undefined) return shared;
     const glimpse = delay(GLIMPSE_INTERVAL_MS)
@@ -87,17 +117,20 @@ export function createPreviews(readGlimpse: ReadGlimpse): WatchPreviews {
     return glimpse;
   };
   return async function* watch(sessionId, { signal } = {}) {
-    let previous: RespondProgress | undefined;
+    let said: RespondProgress | undefined;
+    let previous: Glimpse | undefined;
     while (!signal?.aborted) {
-      const { open, progress } = await next(sessionId);
-      yield* toPreviewEvents(previous, progress);
-      previous = progress ?? previous;
-      if (!open) return;
+      const glimpse = await next(sessionId);
+      if (glimpse === undefined) continue;
+      yield* toPreviewEvents(said, glimpse.progress);
+      yield* toActivityEvents(previous, glimpse);
+      said = glimpse.progress ?? said;
+      previous = glimpse;
+      if (!glimpse.open) return;
     }
   };
 }
 
-function skipUnlessMissing(error: unknown): Glimpse {
+function skipUnlessMissing(error: unknown): undefined {
   if (error instanceof NotFoundError) throw error;
-  return { open: true, progress: undefined };
 }

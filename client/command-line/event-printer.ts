@@ -1,3 +1,4 @@
+import { assertNever } from '../../protocol/assert-never.ts';
 import type { SessionEvent } from '../../protocol/session-event.ts';
 import type { PreviewEvent } from '../previews.ts';
 import { formatEvent, withoutControls } from './format-event.ts';
@@ -22,6 +23,7 @@ const DEFAULT_COLUMNS = 80;
 export function createEventPrinter(output: Output): EventPrinter {
   const style = styleFor(output);
   const recent = new Set<string>();
+  const answered = new Set<string>();
   const live = createLiveLine(output);
 
   return {
@@ -29,6 +31,7 @@ export function createEventPrinter(output: Output): EventPrinter {
       // A queued event comes again when a model step has seen it.
       if (recent.has(event.id)) return;
       recent.add(event.id);
+      if (event.type === 'agent.tool_result') answered.add(event.tool_use_id);
       if (event.type === 'span.model_request_end') live.end();
       live.finish(event.id);
       const text = formatEvent(event, style);
@@ -38,8 +41,21 @@ export function createEventPrinter(output: Output): EventPrinter {
     },
     preview(event) {
       if (output.isTTY !== true) return;
-      if (event.type === 'event_start') live.begin(event.event.id, event.event.type, recent);
-      else live.append(event.event_id, event.delta.content.text);
+      switch (event.type) {
+        case 'event_start':
+          return live.begin(event.event.id, event.event.type, recent);
+        case 'event_delta':
+          return live.append(event.event_id, event.delta.content.text);
+        case 'tool_progress':
+          // The result may have come since the look.
+          return recent.has(event.tool_use_id) && !answered.has(event.tool_use_id)
+            ? live.note(event.tail)
+            : undefined;
+        case 'session_waiting':
+          return event.reason === null ? live.end() : live.note(`(${event.reason})`);
+        default:
+          return assertNever(event);
+      }
     },
     line(text) {
       live.clear();
@@ -72,6 +88,11 @@ function createLiveLine(output: Output) {
     append(id: string, text: string) {
       if (current?.id !== id) return;
       current.text += withoutControls(text).replace(/\s+/g, ' ');
+      show();
+    },
+    /** Shown until the next thing is. */
+    note(text: string) {
+      current = { id: '', label: '…', text: withoutControls(text).replace(/\s+/g, ' ') };
       show();
     },
     finish(id: string) {

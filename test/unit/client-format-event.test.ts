@@ -131,4 +131,34 @@ describe('printing', () => {
     expect(last).toMatch(/^….*five$/);
     expect(rest).toMatch(/hello\n$/);
   });
+
+  test('on a terminal: what the session waits for, until it is over', () => {
+    const { printer, written } = record(true);
+    printer.preview({ type: 'session_waiting', reason: 'no quota' });
+    expect(written()).toMatch(/\(no quota\)$/);
+    printer.preview({ type: 'session_waiting', reason: null });
+    expect(written().endsWith('\r\u001b[K')).toBe(true);
+  });
+
+  test('on a terminal: what a call says, in one line, until it has its result', () => {
+    const { printer, written } = record(true);
+    const said = { type: 'tool_progress', tool_use_id: 'toolu_1', output_bytes: 9 } as const;
+    printer.preview({ ...said, tail: 'too early' });
+    printer.event(
+      event({
+        type: 'agent.tool_use',
+        id: 'toolu_1',
+        name: 'bash',
+        input: { command: 'make' },
+        evaluated_permission: 'allow',
+      }),
+    );
+    printer.preview({ ...said, tail: 'one\ntwo\n' });
+    expect(written()).toMatch(/: one two ?$/);
+    printer.event(event({ type: 'agent.tool_result', tool_use_id: 'toolu_1', content: [] }));
+    const before = written();
+    printer.preview({ ...said, tail: 'too late' });
+    expect(written()).toBe(before);
+    expect(written()).not.toContain('too');
+  });
 });

@@ -72,7 +72,7 @@ describe('watchers', () => {
       const look = looks[count];
       count += 1;
       if (look instanceof Error) throw look;
-      return { open: look !== undefined, progress: look };
+      return { open: look !== undefined, progress: look, calls: [], waiting: null };
     });
     const collect = async () => {
       const events: PreviewEvent[] = [];
