@@ -18,7 +18,8 @@ export async function connect(): Promise<Connected> {
   const address = connectionOptions.address ?? 'localhost:7233';
   const connection = await NativeConnection.connect(connectionOptions).catch((error: unknown) => {
     throw new Error(
-      `no Temporal server answers on ${address}: start one there, or set TEMPORAL_ADDRESS`,
+      `no Temporal server answers on ${address} (${reasonOf(error)}): start one there, or set ` +
+        'TEMPORAL_ADDRESS',
       { cause: error },
     );
   });
@@ -29,9 +30,13 @@ export async function connect(): Promise<Connected> {
     await connection.close();
     throw new Error(
       `the Temporal server on ${address} does not serve namespace "${namespace}" ` +
-        `(${error instanceof Error ? error.message : String(error)}). Set TEMPORAL_NAMESPACE, or create it: ` +
+        `(${reasonOf(error)}). Set TEMPORAL_NAMESPACE, or create it: ` +
         `temporal operator namespace create --namespace ${namespace} --retention 30d`,
       { cause: error },
     );
   }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
