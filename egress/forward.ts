@@ -34,6 +34,7 @@ export async function forward(
   onward.once('close', () => answered.reject(new Error('no answer')));
   response.on('error', () => {});
   response.once('close', () => onward.destroy());
+  onward.flushHeaders();
   try {
     // Its failure ends `onward` too. An answer may come before the whole body has gone.
     pipeline(request, onward).catch(() => {});

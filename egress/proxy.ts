@@ -9,7 +9,13 @@ import { forward } from './forward.ts';
 import type { HandToken } from './hand-token.ts';
 import type { EgressKeys } from './keys.ts';
 import { answerOf, Refusal } from './refusal.ts';
-import { parseConnectTarget, parseHttpTarget, type Target } from './target.ts';
+import {
+  checkFraming,
+  type HttpTarget,
+  parseConnectTarget,
+  parseHttpTarget,
+  type Target,
+} from './target.ts';
 import { tunnel } from './tunnel.ts';
 
 export interface EgressProxyOptions extends DialOptions {
@@ -115,7 +121,11 @@ class Proxying implements EgressProxy {
 
   async #request(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      await this.#through(request, parseHttpTarget, (target, upstream) => {
+      const parse = (text: string): HttpTarget => {
+        checkFraming(request.headers);
+        return parseHttpTarget(text);
+      };
+      await this.#through(request, parse, (target, upstream) => {
         if (request.headers.expect !== undefined) response.writeContinue();
         return forward(request, response, target, upstream);
       });

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { isHostName, isIpv4Address } from '../protocol/host-name.ts';
 import { Refusal } from './refusal.ts';
 
@@ -26,6 +27,18 @@ export function parseConnectTarget(text: string): Target {
   const { host, port } = parseAuthority(text);
   if (port === undefined) throw malformed('the target of CONNECT must be host:port');
   return { host, port };
+}
+
+/**
+ * A body ends by its length or in chunks. A coding besides would leave its end to be guessed, here
+ * and by who gets it next.
+ *
+ * @throws {Refusal}
+ */
+export function checkFraming(headers: IncomingHttpHeaders): void {
+  const coding = headers['transfer-encoding'];
+  if (coding === undefined || coding.toLowerCase() === 'chunked') return;
+  throw malformed('the only Transfer-Encoding that goes on is chunked');
 }
 
 /**
