@@ -14,6 +14,7 @@ import type { SendInput } from '../protocol/user-event.ts';
 import { EventNotRecordedError } from './errors/event-not-recorded-error.ts';
 import { EventTooLargeError } from './errors/event-too-large-error.ts';
 import { InvalidInputError } from './errors/invalid-input-error.ts';
+import { findEvent } from './find-event.ts';
 import type { Requests } from './requests.ts';
 import { whyUnanswered } from './why-unanswered.ts';
 
@@ -21,9 +22,6 @@ export interface SendOptions {
   /** Names this sending. The same id is recorded once however often it is sent. Default: a new one. */
   readonly id?: string;
 }
-
-/** How far back an unanswered sending is looked for. */
-const RECENT_EVENTS = 200;
 
 const GRPC_FAILED_PRECONDITION = 9;
 const TASK_RETRY_MS = 100;
@@ -85,11 +83,9 @@ async function settleUnanswered(
   cause: unknown,
 ): Promise<SendResult> {
   const subject = { type: 'session', id: sessionId } as const;
-  const recent = await requests.run(subject, () =>
-    log.read(sessionId, { order: 'desc', limit: RECENT_EVENTS }),
-  );
   const eventIds = Array.from({ length: count }, (_, item) => userEventId(id, item));
-  if (recent.some((event) => event.id === eventIds[0])) return { event_ids: eventIds };
+  const recorded = await requests.run(subject, () => findEvent(log, sessionId, userEventId(id, 0)));
+  if (recorded !== undefined) return { event_ids: eventIds };
   const why = await whyUnanswered(requests, sessionId);
   throw new EventNotRecordedError(id, why, { cause });
 }

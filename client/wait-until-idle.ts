@@ -3,6 +3,7 @@ import type { EventOfType } from '../protocol/session-event.ts';
 import { InvalidInputError } from './errors/invalid-input-error.ts';
 import { SessionEndedError } from './errors/session-ended-error.ts';
 import { WaitTimeoutError } from './errors/wait-timeout-error.ts';
+import { findEvent } from './find-event.ts';
 
 export interface WaitOptions {
   /** Id of the event one sent: only an idle after it counts, never the present one. */
@@ -11,8 +12,6 @@ export interface WaitOptions {
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
-
-const PAGE = 200;
 
 /**
  * Resolves with the first `session.status_idle` after the named event.
@@ -44,22 +43,10 @@ export async function waitUntilIdle(
 
 const CLOSING = ['session.status_idle', 'session.status_terminated'] as const;
 
-/** Searched from the end: what one waits for was sent lately. */
 async function positionOf(log: LogReader, sessionId: string, eventId: string): Promise<string> {
-  let before: string | undefined;
-  for (;;) {
-    const events = await log.read(sessionId, {
-      order: 'desc',
-      limit: PAGE,
-      ...(before === undefined ? {} : { before }),
-    });
-    const found = events.find((event) => event.id === eventId);
-    if (found !== undefined) return found.position;
-    before = events.at(-1)?.position;
-    if (before === undefined) {
-      throw new InvalidInputError(
-        `after: session "${sessionId}" has no event "${eventId}"; give an id that send returned`,
-      );
-    }
-  }
+  const event = await findEvent(log, sessionId, eventId);
+  if (event !== undefined) return event.position;
+  throw new InvalidInputError(
+    `after: session "${sessionId}" has no event "${eventId}"; give an id that send returned`,
+  );
 }
