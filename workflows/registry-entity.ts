@@ -7,6 +7,7 @@ import {
   ApplicationFailure,
   condition,
   continueAsNew,
+  currentUpdateInfo,
   setHandler,
   setWorkflowOptions,
   workflowInfo,
@@ -16,12 +17,15 @@ import { AgentDefinition } from '../protocol/agent.ts';
 import { describeIssues } from '../protocol/describe-issues.ts';
 import { EnvironmentDefinition } from '../protocol/environment.ts';
 import { FAILURE } from '../protocol/failure.ts';
+import { checkUpdateId } from '../protocol/ids.ts';
 import { agentMessages, environmentMessages, type RegistryEntry } from '../protocol/messages.ts';
 import { jsonBytes } from '../protocol/oversized.ts';
 import { isVersioned } from './is-versioned.ts';
 
 /** The server allows 2,000 updates in one run. */
 const UPDATES_PER_RUN = 1_000;
+
+const MAX_RECENT_UPDATES = 1_000;
 
 /** All versions travel with a roll-over, whose input the server limits to 2 MB. */
 const MAX_VERSIONS_BYTES = 1_000_000;
@@ -34,6 +38,13 @@ interface Version<Definition> {
 interface RegistryState<Definition> {
   versions: readonly Version<Definition>[];
   archived_at: string | null;
+  /** Newest last: Temporal knows a repeated update id within one run only. */
+  recent_updates?: readonly RecentVersion[];
+}
+
+interface RecentVersion {
+  readonly id: string;
+  readonly version: number;
 }
 
 interface Kind<Definition, Input> {
@@ -87,11 +98,18 @@ async function registryEntity<Definition, Input>(
     kind.update,
     (definition) => {
       updates += 1;
+      const earlier = versionOfUpdate(state);
+      if (earlier !== undefined) return entryAt(state, earlier);
       const version = toVersion(parseDefinition(definition, kind));
       state.versions = [...state.versions, version];
+      remember(state);
       return latestEntry(state);
     },
-    { validator: (definition: Input) => checkUpdate(state, definition, kind) },
+    {
+      validator: (definition: Input) => {
+        if (versionOfUpdate(state) === undefined) checkUpdate(state, definition, kind);
+      },
+    },
   );
   setHandler(kind.archive, () => {
     updates += 1;
@@ -131,6 +149,8 @@ function checkUpdate<Definition, Input>(
   definition: Input,
   kind: Kind<Definition, Input>,
 ): void {
+  const problem = checkUpdateId(updateId());
+  if (problem !== undefined) throw failure(kind.invalid, problem);
   if (state.archived_at !== null) {
     throw failure(kind.archived, `archived at ${state.archived_at}; create another one`);
   }
@@ -150,13 +170,37 @@ function checkSize<Definition, Input>(
   );
 }
 
+function versionOfUpdate({ recent_updates = [] }: RegistryState<unknown>): number | undefined {
+  const id = updateId();
+  return recent_updates.find((update) => update.id === id)?.version;
+}
+
+function remember(state: RegistryState<unknown>): void {
+  const { recent_updates = [], versions } = state;
+  const update = { id: updateId(), version: versions.length };
+  state.recent_updates = [...recent_updates, update].slice(-MAX_RECENT_UPDATES);
+}
+
+function updateId(): string {
+  const info = currentUpdateInfo();
+  if (info === undefined) throw new TypeError('a registry entity is changed by updates alone');
+  return info.id;
+}
+
 function toVersion<Definition>(definition: Definition): Version<Definition> {
   return { definition, created_at: now() };
 }
 
 function latestEntry<Definition>(state: RegistryState<Definition>): RegistryEntry<Definition> {
-  const entry = toEntry(state, state.versions.length);
-  if (entry === undefined) throw new TypeError('a registry entity without versions');
+  return entryAt(state, state.versions.length);
+}
+
+function entryAt<Definition>(
+  state: RegistryState<Definition>,
+  version: number,
+): RegistryEntry<Definition> {
+  const entry = toEntry(state, version);
+  if (entry === undefined) throw new TypeError(`a registry entity without version ${version}`);
   return entry;
 }
 

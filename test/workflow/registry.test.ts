@@ -4,6 +4,10 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { agentMessages, environmentMessages, registryWorkflowId } from '../../protocol/messages.ts';
 import { fromConversation, says } from '../../rehearsal/script.ts';
 import { type Harness, startHarness } from '../support/harness.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+/** After this many an entity rolls over; the server would take 2,000. */
+const UPDATES_OF_A_RUN = 1_000;
 
 describe('the registry', () => {
   let harness: Harness;
@@ -85,4 +89,29 @@ describe('the registry', () => {
       .catch((reason: unknown) => reason);
     expect(String((refused as Error).cause)).toMatch(/12\d{5} bytes.*create another one/);
   });
+
+  test('more updates than a run takes → rolls over, and knows an id of the run before', async () => {
+    const id = randomUUID();
+    const entity = await create('agent', id, { name: 'one' });
+    const { runId } = await entity.describe();
+    const update = (updateId: string) =>
+      entity.executeUpdate(agentMessages.update, { args: [{ name: updateId }], updateId });
+    const first = await update('first');
+    expect(await update('first')).toEqual(first);
+    for (let sent = 1; sent < UPDATES_OF_A_RUN; sent += 10) {
+      const names = Array.from({ length: 10 }, (_, item) => `${sent + item}`);
+      await Promise.all(names.map(update));
+    }
+    await waitFor('another run', async () => (await entity.describe()).runId !== runId);
+    const before = await entity.query(agentMessages.get);
+    const known = await update('500');
+    expect(known.definition.name).toBe('500');
+    expect(known.version).toBeLessThan(before?.version ?? 0);
+    expect(await entity.query(agentMessages.get)).toEqual(before);
+    await entity.executeUpdate(agentMessages.archive);
+    // Recorded before it was archived: not refused now.
+    const archived = await update('500');
+    expect(archived).toMatchObject({ version: known.version, definition: { name: '500' } });
+    await expect(update('new')).rejects.toThrow();
+  }, 60_000);
 });
