@@ -112,13 +112,15 @@ export class Hands {
     { keepWorkspace }: { readonly keepWorkspace: boolean },
   ): Promise<void> {
     const { generation, instance } = this.state.hands.get(name) ?? FIRST_GENERATION;
-    const { provider, task_queue } = this.state.environmentOf(name).definition;
+    const { provider, config, task_queue } = this.state.environmentOf(name).definition;
     const hand: ReleasedHand = instance ?? { ...ownName(name, generation), provider, instance };
     const run = keepWorkspace ? releaseKeeping : release;
+    const rules =
+      keepWorkspace && config?.snapshot !== undefined ? { snapshot: config.snapshot } : {};
     try {
       await CancellationScope.nonCancellable(() =>
         run.executeWithOptions({ taskQueue: task_queue, summary: `release ${name}` }, [
-          { hand, keep_workspace: keepWorkspace },
+          { hand, keep_workspace: keepWorkspace, ...rules },
         ]),
       );
     } catch (error) {
@@ -167,8 +169,8 @@ export class Hands {
     this.watches.set(name, watch);
     void watch
       .run(async () => {
-        const leftMs = Date.parse(releaseAt) - Date.now();
-        if (leftMs > 0) await sleep(leftMs);
+        // Always a timer: whether there is one must not depend on the time of the present task.
+        await sleep(Math.max(Date.parse(releaseAt) - Date.now(), 1));
         await condition(() => (this.calls.get(name) ?? 0) === 0);
       })
       .then(

@@ -81,12 +81,18 @@ function apply(state: SessionState, event: UserEvent): RecordedEvent[] {
 /** Ends what was going on; what comes after it in the inbox starts anew. */
 function interrupt(state: SessionState): RecordedEvent[] {
   const closed = [...state.calls.values()].map((call) =>
-    errorResult(call, 'Interrupted by the user before this call ran.'),
+    errorResult(call, INTERRUPTED[call.waits_for]),
   );
   state.calls.clear();
   state.owesResponse = false;
   return closed;
 }
+
+const INTERRUPTED: Readonly<Record<OpenCall['waits_for'], string>> = {
+  ready: 'Interrupted by the user before this call ran.',
+  confirmation: 'Interrupted by the user before this call was allowed; it did not run.',
+  result: 'Interrupted by the user before this call had a result; whether it ran is not known.',
+};
 
 type Confirmation = Extract<UserEvent, { type: 'user.tool_confirmation' }>;
 
