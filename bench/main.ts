@@ -10,6 +10,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run(): Promise<Report> }>
   tail: () => import('./tail.ts'),
   sandbox: () => import('./sandbox.ts'),
   exec: () => import('./exec.ts'),
+  ttft: () => import('./ttft.ts'),
   'chaos-hands': () => import('./chaos-hands.ts'),
   'replay-recording': () => import('./replay-recording.ts'),
 };

@@ -27,6 +27,16 @@ function percentile(sorted: readonly number[], share: number): number {
   return value;
 }
 
+/** @throws RangeError without samples */
+export function percentileOf(samples: readonly number[], share: number): number {
+  return rounded(
+    percentile(
+      [...samples].sort((a, b) => a - b),
+      share,
+    ),
+  );
+}
+
 export function medianOf(samples: readonly number[]): number {
   return distributionOf(samples).p50;
 }

@@ -8,7 +8,8 @@ import { bareLoop, getStarts, hop } from './workflows.ts';
 
 const WORKER = fileURLToPath(new URL('./bare-worker.ts', import.meta.url));
 const TASK_QUEUE = 'bare';
-const OTHER_QUEUE = 'bare-elsewhere';
+export const OTHER_QUEUE = 'bare-elsewhere';
+export const BARE_LOOP_ID = 'bare-loop';
 const POLL_MS = 2;
 const TIMEOUT_MS = 30_000;
 /** Activities in a row: one hop fewer. */
@@ -42,7 +43,7 @@ export async function startBareLoop(world: World): Promise<BareLoop> {
   await worker.said('bare worker: polling');
   const handle = await world.client.workflow.start(bareLoop, {
     taskQueue: TASK_QUEUE,
-    workflowId: 'bare-loop',
+    workflowId: BARE_LOOP_ID,
   });
   let known = 0;
 

@@ -1,4 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { V1Job } from '@kubernetes/client-node';
 import {
   createKubernetesProvider,
@@ -8,14 +11,17 @@ import { readPodState } from '../../activities/hands/kubernetes/pod-state.ts';
 import { type ClusterAccess, openClusterAccess } from '../../k8s/connection/cluster-access.ts';
 import { createHandCluster, type HandCluster } from '../../k8s/hand-cluster.ts';
 import { toHandJob } from '../../k8s/hand-job.ts';
-import { nameJob } from '../../k8s/hand-labels.ts';
+import { nameJob, type TemporalNamespace } from '../../k8s/hand-labels.ts';
 import { toHandRecipe } from '../../k8s/hand-recipe.ts';
 import { DEFAULT_ENVIRONMENT } from '../../protocol/environment.ts';
 import type { HandInstance, HandName } from '../../protocol/hand.ts';
-import { MissingInputError } from '../missing-input-error.ts';
+import { folderUrl, openStore } from '../../store/open-store.ts';
+import { clusterInput } from './cluster-input.ts';
+import { type ClusterNamespaces, openClusterNamespaces } from './cluster-namespaces.ts';
 
-/** A cluster that benches make hands in. Dispose of it. */
+/** Namespaces of a bench's own, and hands in them by the rights of a worker. Dispose of it. */
 export interface BenchCluster extends AsyncDisposable {
+  readonly namespaces: ClusterNamespaces;
   readonly access: ClusterAccess;
   readonly cluster: HandCluster;
   readonly provider: KubernetesProvider;
@@ -30,17 +36,25 @@ export interface BenchCluster extends AsyncDisposable {
 
 const NEVER = new AbortController().signal;
 
-/** @throws MissingInputError without a cluster. */
-export async function openBenchCluster(): Promise<BenchCluster> {
-  const kubeconfig = process.env['KUBECONFIG'];
-  if (kubeconfig === undefined) throw new MissingInputError('set KUBECONFIG to a cluster');
-  const namespace = process.env['DROVER_KUBERNETES_NAMESPACE'] ?? 'drover-hands';
-  const image = process.env['DROVER_SANDBOX_IMAGE'] ?? 'drover/sandbox:0.1.0';
-  const access = await openClusterAccess({ kubeconfig, namespace });
-  const cluster = createHandCluster(access, { name: 'bench', id: 'bench' });
-  const provider = createKubernetesProvider({ cluster, image });
+/**
+ * @param temporalNamespace Of the sessions whose hands it also makes, if any.
+ * @throws MissingInputError without a cluster.
+ */
+export async function openBenchCluster(
+  temporalNamespace: TemporalNamespace = { name: 'bench', id: 'bench' },
+): Promise<BenchCluster> {
+  const { kubeconfig, image } = clusterInput();
+  const namespaces = await openClusterNamespaces({ kubeconfig, prefix: 'drover-bench' });
+  const access = await openClusterAccess({
+    kubeconfig: namespaces.workerKubeconfig,
+    namespace: namespaces.namespace,
+  });
+  const cluster = createHandCluster(access, temporalNamespace);
+  const store = await openStore(folderUrl(await mkdtemp(join(tmpdir(), 'drover-bench-store-'))));
+  const provider = createKubernetesProvider({ cluster, store, image });
   const environment = { id: null, version: null, definition: DEFAULT_ENVIRONMENT };
   return {
+    namespaces,
     access,
     cluster,
     provider,
@@ -58,11 +72,14 @@ export async function openBenchCluster(): Promise<BenchCluster> {
       );
       if (is_error) throw new Error('`true` failed');
     },
-    release: (hand) => provider.release({ hand, keep_workspace: false }),
+    async release(hand) {
+      await provider.release({ hand, keep_workspace: false });
+    },
     runBareJob: () => runBareJob(cluster, image),
     async [Symbol.asyncDispose]() {
       provider.close();
       access.close();
+      await namespaces.close();
     },
   };
 }
@@ -75,7 +92,7 @@ async function runBareJob(
   cluster: HandCluster,
   image: string,
 ): Promise<{ readonly job: V1Job; readonly ms: number }> {
-  const recipe = toHandRecipe(newHand(), {}, { image, network: 'none' });
+  const recipe = toHandRecipe({}, { image, network: 'none' });
   const wanted = nameJob(toHandJob(recipe), `bench-${randomUUID()}`, {
     labels: {},
     annotations: {},
