@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { userInfo } from 'node:os';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { HAND_VARIABLE } from '../../../hand/hand-processes.ts';
 import type { HandSettings } from '../../../hand/settings.ts';
 import type { HandFolder } from './hand-folder.ts';
+import { makeHandGroup, removeHandGroup } from './hand-group.ts';
 import { isolate } from './isolation.ts';
+import { SET_LIMITS } from './limits.ts';
 import { programCache } from './program-cache.ts';
 import { HAND_PROGRAM } from './readable-paths.ts';
 import type { SupervisorSettings } from './supervisor-settings.ts';
@@ -56,18 +58,27 @@ export async function startDaemon(
   };
   // The runtime sets a TMPDIR of its own for networked sandboxes.
   const command = [
+    isIsolated ? SET_LIMITS : '',
     `cd ${quote(folder.workspace)} && export TMPDIR=${quote(folder.temporary)} &&`,
     isIsolated && process.getuid?.() === 0 ? GIVE_UP_KERNEL : 'exec',
     ...[process.execPath, HAND_PROGRAM, JSON.stringify(handSettings)].map(quote),
   ].join(' ');
   const wrapped = isIsolated ? await isolate(command, settings, folder) : undefined;
-  const script = `${CLOSE_INHERITED_FILES}\n${wrapped === undefined ? command : `exec ${wrapped.command}`}`;
+  const groups = isIsolated ? makeHandGroup(settings.instance) : [];
+  const script = [
+    CLOSE_INHERITED_FILES,
+    ...groups.map((group) => `echo $$ > ${quote(join(group, 'cgroup.procs'))}`),
+    wrapped === undefined ? command : `exec ${wrapped.command}`,
+  ].join('\n');
   const child = spawn('/bin/bash', ['-c', script], {
     cwd: folder.sockets,
     env: environmentFor(settings, folder),
     stdio: ['pipe', 'pipe', 'pipe'],
   });
-  return toDaemon(child, async () => wrapped?.close());
+  return toDaemon(child, async () => {
+    removeHandGroup(settings.instance);
+    await wrapped?.close();
+  });
 }
 
 /** All that a hand gets of this machine's environment: nothing is inherited. */

@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { endProcesses, signal } from '../../../hand/end-processes.ts';
+import { removeHandGroup } from './hand-group.ts';
 import { markedProcesses } from './marked-processes.ts';
 import { isAlive, type SupervisorRecord } from './supervisor-record.ts';
 
@@ -30,4 +31,5 @@ export async function fence(record: SupervisorRecord): Promise<void> {
   if (left.length > 0) {
     throw new Error(`Processes ${left.join(', ')} of hand ${record.instance} could not be ended.`);
   }
+  removeHandGroup(record.instance);
 }

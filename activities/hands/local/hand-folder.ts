@@ -23,23 +23,16 @@ export interface HandFolder {
 const MAX_SOCKET_FOLDER_BYTES = 58;
 
 /**
- * Folders of a hand, made when they are missing. Names are hashes: a session's id can be anything.
+ * Folders of a hand, those that are its supervisor's alone made when they are missing. Names are
+ * hashes: a session's id can be anything.
  *
  * @param stateFolder The state folder, by its real path.
  */
 export function openHandFolder(stateFolder: string, hand: HandIdentity): HandFolder {
-  const name = hash(JSON.stringify([hand.chain_id, hand.session_id, hand.name]));
-  const folder = handFolder(stateFolder, name);
-  for (const path of [
-    folder.workspace,
-    folder.home,
-    folder.temporary,
-    folder.output,
-    folder.journal,
-  ]) {
+  const folder = findHandFolder(stateFolder, hand);
+  for (const path of [folder.root, folder.sockets]) {
     mkdirSync(path, { recursive: true, mode: 0o700 });
   }
-  mkdirSync(folder.sockets, { recursive: true, mode: 0o700 });
   return folder;
 }
 

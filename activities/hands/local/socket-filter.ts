@@ -45,12 +45,12 @@ type Label = keyof typeof ANSWER | 'family' | 'wide' | 'narrow';
 
 type Step =
   | { readonly type: 'load'; readonly offset: number }
-  | { readonly type: 'equal' | 'atLeast'; readonly value: number; readonly then: Label }
+  | { readonly type: 'equal' | 'atLeast'; readonly value: number; readonly to: Label }
   | { readonly type: 'go'; readonly to: Label }
   | { readonly type: 'label'; readonly name: Label };
 
 function programFor({ audit, socket, aliasesFrom, narrow }: Calls): Step[] {
-  const equal = (value: number, then: Label): Step => ({ type: 'equal', value, then });
+  const equal = (value: number, to: Label): Step => ({ type: 'equal', value, to });
   return [
     { type: 'load', offset: ARCHITECTURE },
     equal(audit, 'wide'),
@@ -61,7 +61,7 @@ function programFor({ audit, socket, aliasesFrom, narrow }: Calls): Step[] {
     { type: 'load', offset: NUMBER },
     ...(aliasesFrom === undefined
       ? []
-      : [{ type: 'atLeast', value: aliasesFrom, then: 'noCall' } as const]),
+      : [{ type: 'atLeast', value: aliasesFrom, to: 'noCall' } as const]),
     equal(socket, 'family'),
     { type: 'go', to: 'allow' },
     { type: 'label', name: 'narrow' },
@@ -94,15 +94,15 @@ function assemble(program: readonly Step[]): Buffer {
   const encoded = steps.map((step, index) => {
     if (step.type === 'load') return encode(CODE.load, step.offset);
     if (step.type === 'go') return encode(CODE.go, distance(step.to, index));
-    return encode(CODE[step.type], step.value, distance(step.then, index));
+    return encode(CODE[step.type], step.value, distance(step.to, index));
   });
   return Buffer.concat([...encoded, ...answers.map(([, answer]) => encode(CODE.answer, answer))]);
 }
 
-function encode(code: number, value: number, thenSkip = 0): Buffer {
+function encode(code: number, value: number, skip = 0): Buffer {
   const bytes = Buffer.alloc(STEP_BYTES);
   bytes.writeUInt16LE(code, 0);
-  bytes.writeUInt8(thenSkip, 2);
+  bytes.writeUInt8(skip, 2);
   bytes.writeUInt32LE(value, 4);
   return bytes;
 }

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { openHandFolder } from './hand-folder.ts';
 import { IsolationMissingError } from './isolation.ts';
 import { fillProgramCache } from './program-cache.ts';
+import { repairHandFolder } from './repair-hand-folder.ts';
 import { supervise } from './supervisor.ts';
 import { birthOf, claim } from './supervisor-record.ts';
 import type { SupervisorReport, SupervisorSettings } from './supervisor-settings.ts';
@@ -31,6 +32,7 @@ else report({ type: 'taken' });
 
 async function run(): Promise<void> {
   try {
+    repairHandFolder(folder);
     const { ended } = await supervise(settings, folder, socket);
     report({ type: 'ready' });
     console.log(`hand ${settings.name} of ${settings.session_id}: ready as ${instance}`);
