@@ -17,6 +17,13 @@ export const ATTACH_COMMAND = [
   `UNIX-CONNECT:${SANDBOX.socket},retry=500,interval=0.02`,
 ] as const;
 
+/** A program that moves bulk, on a stream of its own. */
+export const TRANSFER_COMMAND = [
+  `${SANDBOX.program}/bin/node`,
+  `${SANDBOX.program}/k8s/sandbox/transfer.ts`,
+  '--serve',
+] as const;
+
 const USER = 1000;
 /** Asked of the scheduler: a hand waits for its model most of its life. */
 const REQUESTED_CPU_MILLIS = 100;

@@ -29,6 +29,11 @@ export const FAILURE = {
   /** Details: the generation that the hand is at. Known again only to a session that was reset. */
   sandboxSuperseded: 'Sandbox.Superseded',
   sandboxJournalConflict: 'Sandbox.JournalConflict',
+  /** The store cannot be reached, which may pass. */
+  storeUnreachable: 'Store.Unreachable',
+  storeRefused: 'Store.Refused',
+  /** A hand of a kind whose files cannot be collected. */
+  sandboxGivesNoFiles: 'Sandbox.GivesNoFiles',
   sessionInvalidInput: 'Session.InvalidInput',
   sessionInvalidEvent: 'Session.InvalidEvent',
   sessionLogIncomplete: 'Session.LogIncomplete',

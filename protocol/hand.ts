@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ResolvedEnvironment } from './environment.ts';
+import type { HandConfig, ResolvedEnvironment } from './environment.ts';
 import { HandKey } from './hand-key.ts';
 import type { SessionResourceSpec } from './resource.ts';
 import type { AgentToolResult } from './session-event.ts';
@@ -90,7 +90,14 @@ export interface ReleaseInput {
    * releases every hand it ever used.
    */
   readonly keep_workspace: boolean;
+  /** Rules of the environment for what is kept. */
+  readonly snapshot?: HandConfig['snapshot'];
 }
+
+/** What became of a workspace that was to be kept. */
+export type ReleaseResult =
+  | { readonly workspace: 'kept'; readonly files: number; readonly bytes: number }
+  | { readonly workspace: 'not_kept'; readonly because: string };
 
 /**
  * The port of every hand, as activities on an environment's task queue. Heartbeat details of
@@ -111,7 +118,7 @@ export interface HandActivities {
    * Ends the hand; done already is success. Heartbeats at least every 5 s while it keeps a
    * workspace.
    */
-  release(input: ReleaseInput): Promise<void>;
+  release(input: ReleaseInput): Promise<ReleaseResult | undefined>;
 }
 
 export interface ExecuteProgress {

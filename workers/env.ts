@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { describeIssues } from '../protocol/describe-issues.ts';
 import { TASK_QUEUE } from '../protocol/task-queue.ts';
+import { folderUrl } from '../store/open-store.ts';
 
 const ROLES = ['brain', 'hands'] as const;
 export type Role = (typeof ROLES)[number];
@@ -40,6 +41,8 @@ const Environment = z.object({
   DROVER_STATE_FOLDER: text.transform((value) =>
     value === undefined ? defaultStateFolder() : resolve(value),
   ),
+  /** `file:///folder` or `s3://bucket/prefix`. Default: `store` in the state folder. */
+  DROVER_STORE: text,
   DROVER_HANDS_TASK_QUEUE: text.transform((value) => value ?? TASK_QUEUE.hands),
   /** `unconfined` runs hands without isolation: only for an operator who owns the whole machine. */
   DROVER_SANDBOX: z.enum(['required', 'unconfined']).default('required'),
@@ -68,6 +71,8 @@ const Environment = z.object({
 export interface WorkerEnvironment {
   readonly roles: readonly Role[];
   readonly stateFolder: string;
+  /** URL of what `store/` opens. */
+  readonly store: string;
   readonly handsTaskQueue: string;
   readonly isolation: 'required' | 'unconfined';
   readonly kubernetes: {
@@ -100,6 +105,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Wor
   return {
     roles: values.DROVER_ROLES,
     stateFolder: values.DROVER_STATE_FOLDER,
+    store: values.DROVER_STORE ?? folderUrl(join(values.DROVER_STATE_FOLDER, 'store')),
     handsTaskQueue: values.DROVER_HANDS_TASK_QUEUE,
     isolation: values.DROVER_SANDBOX,
     kubernetes: toKubernetes(values),

@@ -5,6 +5,7 @@ import { openClusterAccess } from '../k8s/connection/cluster-access.ts';
 import { createHandCluster } from '../k8s/hand-cluster.ts';
 import type { TemporalNamespace } from '../k8s/hand-labels.ts';
 import type { WorkerEnvironment } from './env.ts';
+import { openVerifiedStore } from './open-verified-store.ts';
 
 /**
  * Every kind of hand that this worker can make: local ones, and those of a cluster where the
@@ -13,7 +14,7 @@ import type { WorkerEnvironment } from './env.ts';
  * @param closing Gets what must be closed after the last call.
  */
 export async function createHandProviders(
-  { stateFolder, isolation, kubernetes }: WorkerEnvironment,
+  { stateFolder, isolation, kubernetes, store: storeUrl }: WorkerEnvironment,
   temporalNamespace: TemporalNamespace,
   closing: AsyncDisposableStack,
 ): Promise<Readonly<Record<string, HandProvider>>> {
@@ -25,6 +26,7 @@ export async function createHandProviders(
   closing.defer(() => access.close());
   const provider = createKubernetesProvider({
     cluster: createHandCluster(access, temporalNamespace),
+    store: await openVerifiedStore(storeUrl),
     image: sandboxImage,
     carriedBy,
   });

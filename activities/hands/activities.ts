@@ -11,7 +11,9 @@ import type {
   ProvisionInput,
   ProvisionResult,
   ReleaseInput,
+  ReleaseResult,
 } from '../../protocol/hand.ts';
+import type { CollectInput, CollectResult, OutputActivities } from '../../protocol/output-list.ts';
 import type { ExecuteOutcome, HandProvider } from './provider.ts';
 
 /** A killed worker is noticed when this fails to come; the workflow allows 2 s. */
@@ -25,7 +27,7 @@ const PROVISION_HEARTBEAT_MS = 2_000;
  */
 export function createHandActivities(deps: {
   readonly providers: Readonly<Record<string, HandProvider>>;
-}): HandActivities {
+}): HandActivities & OutputActivities {
   const { providers } = deps;
   return {
     async provision(input) {
@@ -35,7 +37,10 @@ export function createHandActivities(deps: {
       return execute(providerFor(providers, input.hand.provider), input);
     },
     async release(input) {
-      await release(providerFor(providers, input.hand.provider), input);
+      return release(providerFor(providers, input.hand.provider), input);
+    },
+    async collect(input) {
+      return collect(providerFor(providers, input.hand.provider), input);
     },
   };
 }
@@ -61,10 +66,25 @@ async function provision(provider: HandProvider, input: ProvisionInput): Promise
 }
 
 /** Keeping a workspace takes as long as it is large. */
-async function release(provider: HandProvider, input: ReleaseInput): Promise<void> {
+function release(provider: HandProvider, input: ReleaseInput): Promise<ReleaseResult | undefined> {
+  return whileAlive((signal) => provider.release(input, signal));
+}
+
+function collect(provider: HandProvider, { hand }: CollectInput): Promise<CollectResult | null> {
+  return whileAlive(async (signal) => {
+    if (provider.collect !== undefined) return provider.collect(hand, signal);
+    throw ApplicationFailure.create({
+      type: FAILURE.sandboxGivesNoFiles,
+      message: `Hands of provider "${hand.provider}" give no files.`,
+      nonRetryable: true,
+    });
+  });
+}
+
+async function whileAlive<Result>(work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
   const timer = setInterval(() => heartbeat(), PROVISION_HEARTBEAT_MS);
   try {
-    await provider.release(input);
+    return await work(Context.current().cancellationSignal);
   } finally {
     clearInterval(timer);
   }

@@ -3,9 +3,12 @@ import type { HandConfig } from '../../protocol/environment.ts';
 import type {
   ExecuteInput,
   ExecuteProgress,
+  HandInstance,
   ProvisionInput,
   ReleaseInput,
+  ReleaseResult,
 } from '../../protocol/hand.ts';
+import type { CollectResult } from '../../protocol/output-list.ts';
 import type { SessionResourceSpec } from '../../protocol/resource.ts';
 
 /** A kind of hand. Whatever it is made of, a session uses it through these three. */
@@ -26,8 +29,13 @@ export interface HandProvider {
   /**
    * Ends the hand with every process in it; without an instance only what was kept of it is meant.
    * Done already is success.
+   *
+   * @param signal Aborted when this worker gives it up.
+   * @returns what became of a workspace that was to be kept, when there is something to say.
    */
-  release(input: ReleaseInput): Promise<void>;
+  release(input: ReleaseInput, signal?: AbortSignal): Promise<ReleaseResult | undefined>;
+  /** See `OutputActivities.collect`. Without it hands of this kind give no files. */
+  collect?(hand: HandInstance, signal: AbortSignal): Promise<CollectResult | null>;
 }
 
 export interface ProvisionOptions {

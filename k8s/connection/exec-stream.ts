@@ -50,6 +50,8 @@ export async function openExecStream(access: ClusterAccess, target: ExecTarget):
 class ExecStream extends Duplex {
   readonly #socket: WebSocket;
   #errors = '';
+  /** All that was said has come: it ends when it has been read. */
+  #hasSucceeded = false;
 
   constructor(socket: WebSocket) {
     super({ allowHalfOpen: false });
@@ -57,7 +59,9 @@ class ExecStream extends Duplex {
     // A hand that idles must not keep a worker from ending.
     socket.on('upgrade', (response) => response.socket.unref());
     socket.on('message', (data) => this.#onMessage(data as Buffer));
-    socket.on('close', () => this.destroy());
+    socket.on('close', () => {
+      if (!this.#hasSucceeded) this.destroy();
+    });
     socket.on('error', (error) => this.destroy(error));
   }
 
@@ -93,12 +97,25 @@ class ExecStream extends Duplex {
         this.#errors = `${this.#errors}${content}`.slice(-MAX_ERRORS_LENGTH);
         return;
       case CHANNEL.status: {
+        if (isSuccess(content.toString('utf8'))) {
+          this.#hasSucceeded = true;
+          this.push(null);
+          return;
+        }
         const said = `${statusMessage(content.toString('utf8')) ?? 'it ended'} ${this.#errors}`;
         this.destroy(new ClusterError(0, said.trim()));
         return;
       }
       default:
     }
+  }
+}
+
+function isSuccess(status: string): boolean {
+  try {
+    return (JSON.parse(status) as { readonly status?: unknown }).status === 'Success';
+  } catch {
+    return false;
   }
 }
 

@@ -5,9 +5,11 @@ import { createHandProcesses } from '../../hand/hand-processes.ts';
 import { openJournal } from '../../hand/journal.ts';
 import { serveHand } from '../../hand/serve.ts';
 import { commandVariables } from './command-variables.ts';
+import { createEndProcessesTool } from './end-processes-tool.ts';
 import { SANDBOX } from './layout.ts';
+import { withPastCalls } from './past-journal.ts';
 import { preparePodBash } from './pod-bash.ts';
-import { createPodHand } from './pod-hand.ts';
+import { createPodHand, isSetupKey } from './pod-hand.ts';
 import { createSetupTools } from './setup-tools.ts';
 
 // The hand's daemon in a pod. Streams come and go by its socket (each is an exec of `attach`), and
@@ -19,8 +21,8 @@ const PRELOAD_AFTER_MS = 500;
 const TERMINATED = 143;
 
 function main(instance: string): void {
-  const { workspace, home, session, uploads, outputs, journal, output, temporary, socket } =
-    SANDBOX;
+  const { workspace, home, session, uploads, outputs, output, temporary, socket } = SANDBOX;
+  const { journal, past } = SANDBOX;
   for (const folder of [journal, output, uploads, outputs]) mkdirSync(folder, { recursive: true });
   const processes = createHandProcesses({ instance, ownsNamespace: true });
   const files = createFileTools({ folder: workspace, roots: [home, session, output, temporary] });
@@ -29,14 +31,16 @@ function main(instance: string): void {
   // The toolset looks for `rg` there, and does without when there is none.
   process.env['PATH'] = `${image['PATH'] ?? ''}:${SANDBOX.tools}`;
   const hand = createPodHand({
-    journal: openJournal(journal),
+    journal: withPastCalls(openJournal(journal), { folder: past, isOwn: isSetupKey }),
     memory: SANDBOX.configuration,
     createTools: ({ variables }) => ({
       bash: createBash(commandVariables(image, variables)),
       ...files.tools,
     }),
-    createSetupTools: ({ variables }) =>
-      createSetupTools({ variables: commandVariables(image, variables) }),
+    createSetupTools: ({ variables }) => ({
+      ...createSetupTools({ variables: commandVariables(image, variables) }),
+      end_processes: createEndProcessesTool(processes),
+    }),
   });
 
   // At once, and every process of the pod with it: a call that its pod's end cuts short must be told

@@ -17,6 +17,8 @@ export const SANDBOX = {
   socket: '/run/drover/hand.sock',
   configuration: '/run/drover/configuration.json',
   journal: '/run/drover/journal',
+  /** Journals of the sandboxes whose workspace this one was given, as one. */
+  past: '/run/drover/past',
   output: '/run/drover/output',
   temporary: '/tmp',
 } as const;

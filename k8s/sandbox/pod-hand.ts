@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { keyOf } from '../../hand/call-key.ts';
 import {
   ConfigurationConflictError,
   type HandConfiguration,
@@ -26,6 +27,11 @@ export interface PodHandOptions {
 
 /** Journal scope of provisioning. It is no session's: their ids are never empty. */
 const SETUP_SCOPE = '';
+
+/** Whether a key of the journal is that of a call of provisioning, which each sandbox runs anew. */
+export function isSetupKey(key: string): boolean {
+  return key.startsWith(keyOf({ session_id: SETUP_SCOPE, call_id: '' }).slice(0, -2));
+}
 
 /**
  * The hand of a pod, which is nobody's until it is configured: only then there are tools, and calls

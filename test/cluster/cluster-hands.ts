@@ -1,5 +1,8 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { V1Job, V1Pod } from '@kubernetes/client-node';
-import { afterEach } from 'vitest';
+import { afterAll, afterEach } from 'vitest';
 import {
   createKubernetesProvider,
   type KubernetesProvider,
@@ -11,6 +14,7 @@ import { createHandCluster, type HandCluster } from '../../k8s/hand-cluster.ts';
 import { handSelector, podSelector } from '../../k8s/hand-labels.ts';
 import { EnvironmentDefinition, type EnvironmentInput } from '../../protocol/environment.ts';
 import type { HandInstance, HandName, ProvisionInput, ToolCall } from '../../protocol/hand.ts';
+import { folderUrl, openStore } from '../../store/open-store.ts';
 import { SANDBOX_IMAGE, type TestCluster } from './test-cluster.ts';
 import { TEMPORAL } from './test-temporal.ts';
 
@@ -60,6 +64,8 @@ export function useClusterHands(cluster: () => TestCluster): ClusterHands {
   const opened: KubernetesProvider[] = [];
   const provisioned: HandInstance[] = [];
   const closers: (() => void)[] = [];
+  const stores = mkdtempSync(join(tmpdir(), 'drover-hands-store-'));
+  afterAll(() => rmSync(stores, { recursive: true, force: true }));
   const worker: ClusterHands['worker'] = async (given = {}) => {
     const { namespace, kubeconfig, through, ...options } = given;
     const { workerKubeconfig, namespace: own } = cluster();
@@ -71,6 +77,7 @@ export function useClusterHands(cluster: () => TestCluster): ClusterHands {
     const provider = createKubernetesProvider({
       image: SANDBOX_IMAGE,
       startMs: 60_000,
+      store: await openStore(folderUrl(stores)),
       ...options,
       cluster: through === undefined ? hands : through(hands),
     });

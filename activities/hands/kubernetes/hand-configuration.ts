@@ -1,18 +1,13 @@
 import type { HandConfiguration } from '../../../hand/configuration.ts';
 import { handKey, type TemporalNamespace } from '../../../k8s/hand-labels.ts';
 import type { ProvisionInput } from '../../../protocol/hand.ts';
-
-const NEW_SANDBOX =
-  '[this is a new, empty sandbox: the one before it has ended, and its files and processes are gone]';
+import type { WorkspacePlan } from './hand-workspaces.ts';
 
 /** What the hand is told: nothing else of the session reaches its pod before the first call. */
 export function toHandConfiguration(
   temporal: TemporalNamespace,
   { hand }: ProvisionInput,
+  { notice }: WorkspacePlan,
 ): HandConfiguration {
-  return {
-    owner: handKey(temporal, hand),
-    notice: hand.generation === 1 ? null : NEW_SANDBOX,
-    variables: {},
-  };
+  return { owner: handKey(temporal, hand), notice, variables: {} };
 }

@@ -12,7 +12,10 @@ import type {
   HandInstance,
   ProvisionInput,
   ReleaseInput,
+  ReleaseResult,
 } from '../../../protocol/hand.ts';
+import type { CollectResult } from '../../../protocol/output-list.ts';
+import type { Store } from '../../../store/store.ts';
 import { HandGoneError } from '../hand-gone-error.ts';
 import type {
   ExecuteOptions,
@@ -23,15 +26,20 @@ import type {
 } from '../provider.ts';
 import { acquireJob, giveUpJob } from './acquire-job.ts';
 import { awaitPod, NoPodError } from './await-pod.ts';
+import { deleteHandJob } from './delete-hand-job.ts';
+import { createHandEnds, type HandEnds } from './end-hand.ts';
 import { toHandConfiguration } from './hand-configuration.ts';
 import { createHandStreams, type HandStreams } from './hand-streams.ts';
+import { createHandWorkspaces, type HandWorkspaces } from './hand-workspaces.ts';
 import { lostOutcome } from './lost-hand.ts';
 import { prepareHand } from './prepare-hand.ts';
-import { toClusterFailure, toSandboxFailure } from './sandbox-failure.ts';
+import { toFailure, toSandboxFailure } from './sandbox-failure.ts';
 import { toSetupSteps } from './setup-steps.ts';
 
 export interface KubernetesProviderOptions {
   readonly cluster: HandCluster;
+  /** Keeps workspaces, and the files that hands give. */
+  readonly store: Store;
   /** The sandbox of environments that name no image. */
   readonly image: string;
   /** How the daemon is carried into other images. Default: by an init container. */
@@ -55,6 +63,7 @@ const UNWATCHED: ProvisionOptions = {
   abandoned: new AbortController().signal,
 };
 const DEFAULT_ANSWER_MS = 20_000;
+const NEVER = new AbortController().signal;
 const GONE = new HandGoneError('The hand was ended.');
 /** Above all that the tools give; below 2 MB even if each character is written as an escape. */
 const MAX_RESULT_LENGTH = 300_000;
@@ -66,6 +75,7 @@ const SUPPORTS: readonly (keyof HandConfig)[] = [
   'max_lifetime_seconds',
   'runtime_class_name',
   'node_selector',
+  'snapshot',
 ];
 
 /** Hands in a cluster: a Job for each, reached by one standing exec stream. */
@@ -78,24 +88,28 @@ class KubernetesHands implements KubernetesProvider {
   readonly #options: KubernetesProviderOptions;
   readonly #cluster: HandCluster;
   readonly #streams: HandStreams;
+  readonly #workspaces: HandWorkspaces;
+  readonly #ends: HandEnds;
 
   constructor(options: KubernetesProviderOptions) {
-    const { cluster, silenceMs } = options;
+    const { cluster, store, silenceMs } = options;
     this.#options = options;
     this.#cluster = cluster;
     this.#streams = createHandStreams(cluster, silenceMs === undefined ? {} : { silenceMs });
+    this.#workspaces = createHandWorkspaces(cluster, store);
+    this.#ends = createHandEnds(cluster, this.#streams, this.#workspaces);
   }
 
   async provision(input: ProvisionInput, options?: ProvisionOptions): Promise<ProvisionedHand> {
     const { hand } = input;
     const wanted = toHandJob(this.#recipeOf(input));
     try {
+      await this.#ends.releaseEarlier(input);
       const job = await acquireJob(this.#cluster, hand, wanted, async () => undefined);
       return await this.#start(input, job, options);
     } catch (error) {
       if (error instanceof NoPodError) throw toSandboxFailure(hand, error.reason);
-      if (error instanceof ClusterError) throw toClusterFailure(error);
-      throw error;
+      throw toFailure(error);
     }
   }
 
@@ -116,12 +130,20 @@ class KubernetesHands implements KubernetesProvider {
     }
   }
 
-  async release({ hand }: ReleaseInput): Promise<void> {
-    this.#streams.forget(hand.instance, GONE);
+  async release(input: ReleaseInput, signal = NEVER): Promise<ReleaseResult | undefined> {
     try {
-      await this.#deleteJobOf(hand);
+      return await this.#ends.release(input, signal);
     } catch (error) {
-      throw error instanceof ClusterError ? toClusterFailure(error) : error;
+      throw toFailure(error);
+    }
+  }
+
+  async collect(hand: HandInstance, signal: AbortSignal): Promise<CollectResult | null> {
+    try {
+      const pod = await this.#ends.runningPod(hand);
+      return pod === undefined ? null : await this.#workspaces.collect(pod, hand, signal);
+    } catch (error) {
+      throw toFailure(error);
     }
   }
 
@@ -153,9 +175,10 @@ class KubernetesHands implements KubernetesProvider {
     const { answerMs = DEFAULT_ANSWER_MS } = this.#options;
     const instance = pod.metadata?.uid ?? '';
     const connection = this.#streams.to(input.hand, instance);
+    const workspace = await this.#workspaces.plan(input.hand);
     const setup = {
-      configuration: toHandConfiguration(this.#cluster.temporalNamespace, input),
-      steps: toSetupSteps(input),
+      configuration: toHandConfiguration(this.#cluster.temporalNamespace, input, workspace),
+      steps: [...workspace.steps, ...toSetupSteps(input)],
     };
     try {
       await prepareHand(this.#cluster, pod, connection, setup, { answerMs, ...options });
@@ -172,31 +195,11 @@ class KubernetesHands implements KubernetesProvider {
    */
   async #endLost(hand: HandInstance): Promise<string | undefined> {
     try {
-      return endOf(await this.#deleteJobOf(hand));
+      return endOf(await deleteHandJob(this.#cluster, hand));
     } catch (error) {
       // The call has its result; a Job that stays ends by its own deadline.
       ignoreRefusal(error);
       return undefined;
-    }
-  }
-
-  /** The Job as it was, unless there is none or another pod than the hand's lives in it. */
-  async #deleteJobOf(hand: HandInstance): Promise<V1Job | undefined> {
-    try {
-      for (const job of await this.#cluster.listJobsOf(hand)) {
-        const pods = await this.#cluster.listPods([job]);
-        const isAnothers =
-          pods.length > 0 && pods.every((pod) => pod.metadata?.uid !== hand.instance);
-        if (isAnothers) continue;
-        await this.#cluster.deleteJob(job);
-        return job;
-      }
-      return undefined;
-    } catch (error) {
-      // Gone, or made anew since it was read: done already.
-      const isDone = error instanceof ClusterError && [404, 409].includes(error.status);
-      if (isDone) return undefined;
-      throw error;
     }
   }
 
