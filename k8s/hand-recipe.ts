@@ -8,7 +8,7 @@ export interface HandRecipe {
   readonly image: string;
   readonly program: ProgramSource;
   /** Selected by label in the cluster's network policies. */
-  readonly network: 'none' | 'unrestricted';
+  readonly network: 'none' | 'limited' | 'unrestricted';
   readonly cpuCores: number;
   readonly memoryMib: number;
   readonly diskMib: number;

@@ -26,6 +26,19 @@ function isPlainUrl(value: string | undefined): boolean {
   return url !== null && /^https?:$/.test(url.protocol) && url.username + url.password === '';
 }
 
+function toHostAndPort(
+  value: string | undefined,
+  context: z.RefinementCtx,
+): { readonly host: string; readonly port: number } | undefined {
+  if (value === undefined) return undefined;
+  const url = URL.parse(`http://${value}`);
+  if (url !== null && /^([\w.-]+|\[[\da-fA-F:]+\]):\d+$/.test(value)) {
+    return { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(value.split(':').at(-1)) };
+  }
+  context.addIssue({ code: 'custom', message: 'must be host:port, such as 10.0.0.5:3128' });
+  return z.NEVER;
+}
+
 const Environment = z.object({
   /** Comma-separated; `all` by default. */
   DROVER_ROLES: text.default('all').transform((value, context): readonly Role[] => {
@@ -58,6 +71,9 @@ const Environment = z.object({
     .pipe(z.int().min(1).max(65_535).optional()),
   /** Whether the cluster's nodes can mount an image: other images then get the daemon so. */
   DROVER_KUBERNETES_IMAGE_VOLUMES: z.enum(['true', 'false']).default('false'),
+  /** Where pods reach the egress proxy, `host:port`; with the file of the keys that it knows. */
+  DROVER_EGRESS_PROXY: text.transform(toHostAndPort),
+  DROVER_EGRESS_KEYS: text,
   /** With both, the worker is versioned and its sessions are pinned. */
   DROVER_DEPLOYMENT_NAME: text,
   DROVER_BUILD_ID: text,
@@ -80,6 +96,11 @@ export interface WorkerEnvironment {
     readonly kubeconfig: string | null;
     readonly namespace: string;
     readonly sandboxImage: string;
+    /** Null: hands cannot be let out to some hosts only. */
+    readonly egress: {
+      readonly proxy: { readonly host: string; readonly port: number };
+      readonly keysPath: string;
+    } | null;
     readonly carriedBy: 'init_container' | 'image_volume';
   } | null;
   readonly healthPort: number | null;
@@ -119,6 +140,19 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Wor
   };
 }
 
+function toEgress(
+  values: z.infer<typeof Environment>,
+): NonNullable<WorkerEnvironment['kubernetes']>['egress'] {
+  const { DROVER_EGRESS_PROXY: proxy, DROVER_EGRESS_KEYS: keysPath } = values;
+  if (proxy === undefined && keysPath === undefined) return null;
+  if (proxy === undefined || keysPath === undefined) {
+    throw new Error(
+      'environment: set DROVER_EGRESS_PROXY and DROVER_EGRESS_KEYS together, or neither',
+    );
+  }
+  return { proxy, keysPath };
+}
+
 function toKubernetes(values: z.infer<typeof Environment>): WorkerEnvironment['kubernetes'] {
   const { KUBECONFIG: kubeconfig, DROVER_KUBERNETES_NAMESPACE: namespace } = values;
   if (kubeconfig === undefined && namespace === undefined) return null;
@@ -126,6 +160,7 @@ function toKubernetes(values: z.infer<typeof Environment>): WorkerEnvironment['k
     kubeconfig: kubeconfig ?? null,
     namespace: namespace ?? 'drover-hands',
     sandboxImage: values.DROVER_SANDBOX_IMAGE,
+    egress: toEgress(values),
     carriedBy:
       values.DROVER_KUBERNETES_IMAGE_VOLUMES === 'true' ? 'image_volume' : 'init_container',
   };

@@ -1,6 +1,7 @@
 import { createKubernetesProvider } from '../activities/hands/kubernetes/kubernetes-provider.ts';
 import { createLocalProvider } from '../activities/hands/local/local-provider.ts';
 import type { HandProvider } from '../activities/hands/provider.ts';
+import { readKeys } from '../egress/keys.ts';
 import { openClusterAccess } from '../k8s/connection/cluster-access.ts';
 import { createHandCluster } from '../k8s/hand-cluster.ts';
 import type { TemporalNamespace } from '../k8s/hand-labels.ts';
@@ -21,13 +22,16 @@ export async function createHandProviders(
   const local = createLocalProvider({ stateFolder, isolation });
   closing.defer(() => local.close());
   if (kubernetes === null) return { local };
-  const { kubeconfig, namespace, sandboxImage, carriedBy } = kubernetes;
+  const { kubeconfig, namespace, sandboxImage, carriedBy, egress } = kubernetes;
   const access = await openClusterAccess({ kubeconfig, namespace });
   closing.defer(() => access.close());
   const provider = createKubernetesProvider({
     cluster: createHandCluster(access, temporalNamespace),
     store: await openVerifiedStore(storeUrl),
     image: sandboxImage,
+    ...(egress === null
+      ? {}
+      : { egress: { proxy: egress.proxy, readKeys: () => readKeys(egress.keysPath) } }),
     carriedBy,
   });
   closing.defer(() => provider.close());

@@ -98,7 +98,8 @@ function shippedManifests(rename: Readonly<Record<string, string>>): Manifest[] 
   const renamed = (key: string, value: unknown, owner: unknown): unknown => {
     if (typeof value !== 'string') return value;
     const isNamespace = typeof owner === 'object' && owner !== null && 'kind' in owner;
-    if (key === 'namespace' || (key === 'name' && isNamespace)) return rename[value] ?? value;
+    const isName = key === 'namespace' || key === 'kubernetes.io/metadata.name';
+    if (isName || (key === 'name' && isNamespace)) return rename[value] ?? value;
     return value;
   };
   return files.flatMap(read).map(

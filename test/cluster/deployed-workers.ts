@@ -1,10 +1,8 @@
 import type { V1Deployment, V1Pod } from '@kubernetes/client-node';
 import type { Manifest } from '../../bench/cluster/cluster-admin.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { SANDBOX_IMAGE, type TestCluster } from './test-cluster.ts';
-
-/** The workers' image, as the cluster's nodes know it. */
-const WORKER_IMAGE = process.env['DROVER_WORKER_IMAGE'] ?? 'drover/worker:0.1.0';
+import { egressSecret } from './deployed-egress.ts';
+import { SANDBOX_IMAGE, type TestCluster, WORKER_IMAGE } from './test-cluster.ts';
 
 export type Role = 'brain' | 'hands';
 
@@ -45,6 +43,7 @@ export async function deployWorkers(
     metadata: { name: 'drover-model', namespace },
     stringData: { ANTHROPIC_API_KEY: 'rehearsal' },
   });
+  await admin.create(egressSecret(namespace));
   const egress = manifests.find(
     ({ kind, metadata }) => kind === 'NetworkPolicy' && metadata.name === 'worker-egress',
   );

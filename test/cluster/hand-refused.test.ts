@@ -155,12 +155,14 @@ describeCluster('a hand that cannot be made', (cluster) => {
     );
   });
 
-  test('hosts it would have to be let out to → refused before a Job is made', async () => {
+  test('hosts to be let out to, and a worker without a proxy → refused before a Job is made', async () => {
     const worker = await hands.worker();
     const networking = { type: 'limited' as const, allowed_hosts: ['example.com'] };
     expect(
       await refusalOf(worker.provision(toProvisionInput({ environment: { networking } }))),
-    ).toEqual(refusal(FAILURE.sandboxUnsupportedConfig, true, 'networking.allowed_hosts'));
+    ).toEqual(
+      refusal(FAILURE.sandboxUnsupportedConfig, true, 'DROVER_EGRESS_PROXY and DROVER_EGRESS_KEYS'),
+    );
   });
 
   describe('its Job is there already', () => {

@@ -12,6 +12,9 @@ const KUBECONFIG = process.env['KUBECONFIG'];
 /** The sandbox image, as the cluster's nodes know it. */
 export const SANDBOX_IMAGE = process.env['DROVER_SANDBOX_IMAGE'] ?? 'drover/sandbox:0.1.0';
 
+/** The workers' image, and the egress proxy's. */
+export const WORKER_IMAGE = process.env['DROVER_WORKER_IMAGE'] ?? 'drover/worker:0.1.0';
+
 /** Namespaces of a test file's own. */
 export type TestCluster = ClusterNamespaces;
 export type Admin = ClusterAdmin;

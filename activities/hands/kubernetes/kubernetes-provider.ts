@@ -4,6 +4,7 @@ import type { CallResult } from '../../../hand/wire.ts';
 import { ClusterError } from '../../../k8s/connection/cluster-error.ts';
 import type { HandCluster } from '../../../k8s/hand-cluster.ts';
 import { toHandJob } from '../../../k8s/hand-job.ts';
+import { handKey } from '../../../k8s/hand-labels.ts';
 import { type HandRecipe, toHandRecipe } from '../../../k8s/hand-recipe.ts';
 import type { HandConfig } from '../../../protocol/environment.ts';
 import { FAILURE } from '../../../protocol/failure.ts';
@@ -29,6 +30,7 @@ import { awaitPod, NoPodError } from './await-pod.ts';
 import { deleteHandJob } from './delete-hand-job.ts';
 import { createHandEnds, type HandEnds } from './end-hand.ts';
 import { toHandConfiguration } from './hand-configuration.ts';
+import { egressVariables, type HandEgress, networkOf } from './hand-egress.ts';
 import { createHandStreams, type HandStreams } from './hand-streams.ts';
 import { createHandWorkspaces, type HandWorkspaces } from './hand-workspaces.ts';
 import { lostOutcome } from './lost-hand.ts';
@@ -44,6 +46,8 @@ export interface KubernetesProviderOptions {
   readonly image: string;
   /** How the daemon is carried into other images. Default: by an init container. */
   readonly carriedBy?: 'init_container' | 'image_volume';
+  /** The way out of hands with `allowed_hosts`. Default: such environments are refused. */
+  readonly egress?: HandEgress;
   /** Time in which a new hand must run, images pulled and nodes added. Default: 5 minutes. */
   readonly startMs?: number;
   /** Time in which the daemon of a running pod must answer. Default: 20 s. */
@@ -162,7 +166,7 @@ class KubernetesHands implements KubernetesProvider {
     try {
       const pod = await awaitPod(this.#cluster, job, { startMs, ...options });
       const instance = pod.metadata?.uid ?? '';
-      await this.#prepare(input, pod, options);
+      await this.#prepare(input, { pod, job }, options);
       return { instance };
     } catch (error) {
       // Nothing ran in it. One that stays would be nobody's if the session ends meanwhile.
@@ -171,13 +175,25 @@ class KubernetesHands implements KubernetesProvider {
     }
   }
 
-  async #prepare(input: ProvisionInput, pod: V1Pod, options: ProvisionOptions): Promise<void> {
-    const { answerMs = DEFAULT_ANSWER_MS } = this.#options;
+  async #prepare(
+    input: ProvisionInput,
+    { pod, job }: { readonly pod: V1Pod; readonly job: V1Job },
+    options: ProvisionOptions,
+  ): Promise<void> {
+    const { answerMs = DEFAULT_ANSWER_MS, egress } = this.#options;
+    const { temporalNamespace } = this.#cluster;
+    const { session_id: session } = input.hand;
+    const variables = await egressVariables(input.environment.definition.networking, egress, {
+      session,
+      key: handKey(temporalNamespace, input.hand),
+      pod,
+      job,
+    });
     const instance = pod.metadata?.uid ?? '';
     const connection = this.#streams.to(input.hand, instance);
     const workspace = await this.#workspaces.plan(input.hand);
     const setup = {
-      configuration: toHandConfiguration(this.#cluster.temporalNamespace, input, workspace),
+      configuration: toHandConfiguration(temporalNamespace, input, { ...workspace, variables }),
       steps: [...workspace.steps, ...toSetupSteps(input)],
     };
     try {
@@ -205,16 +221,7 @@ class KubernetesHands implements KubernetesProvider {
 
   #recipeOf({ hand, environment }: ProvisionInput): HandRecipe {
     const { networking, config = {} } = environment.definition;
-    if (networking.type === 'limited' && networking.allowed_hosts.length > 0) {
-      throw ApplicationFailure.create({
-        type: FAILURE.sandboxUnsupportedConfig,
-        message:
-          'Hand provider "kubernetes" does not support networking.allowed_hosts; give no hosts for ' +
-          'no network, or networking of type "unrestricted".',
-        nonRetryable: true,
-      });
-    }
-    const network = networking.type === 'unrestricted' ? 'unrestricted' : 'none';
+    const network = networkOf(networking, this.#options.egress);
     const { image, carriedBy = 'init_container' } = this.#options;
     return toHandRecipe(hand, config, { image, network, carriedBy });
   }

@@ -1,0 +1,133 @@
+import type { V1Job, V1Pod } from '@kubernetes/client-node';
+import { describe, expect, test } from 'vitest';
+import {
+  egressVariables,
+  type HandEgress,
+  networkOf,
+} from '../../activities/hands/kubernetes/hand-egress.ts';
+import { readToken } from '../../egress/hand-token.ts';
+import { EgressKeysError } from '../../egress/keys.ts';
+import { toHandJob } from '../../k8s/hand-job.ts';
+import { ANNOTATION } from '../../k8s/hand-labels.ts';
+import type { HandRecipe } from '../../k8s/hand-recipe.ts';
+import { EnvironmentDefinition } from '../../protocol/environment.ts';
+import { FAILURE } from '../../protocol/failure.ts';
+
+const KEY = { id: 'k1', secret: Buffer.alloc(32, 'k') };
+const KEYS = { signing: KEY, byId: new Map([[KEY.id, KEY]]) };
+const EGRESS: HandEgress = { proxy: { host: '10.0.0.5', port: 3128 }, readKeys: () => KEYS };
+const POD: V1Pod = {
+  status: { podIP: '10.1.0.7', podIPs: [{ ip: '10.1.0.7' }, { ip: 'fd00::7' }] },
+};
+const JOB = {
+  // As JSON has it.
+  metadata: { creationTimestamp: '2030-01-01T00:00:00Z' as unknown as Date },
+  spec: { activeDeadlineSeconds: 3600 },
+} as V1Job;
+const HAND = { session: 'session-1', key: 'hand-1', pod: POD, job: JOB };
+
+const networking = (value: object) => EnvironmentDefinition.parse({ networking: value }).networking;
+const LIMITED = networking({ type: 'limited', allowed_hosts: ['example.com'] });
+const NONE = networking({ type: 'limited' });
+const UNRESTRICTED = networking({ type: 'unrestricted' });
+
+test('what policies know a pod by', () => {
+  expect(networkOf(UNRESTRICTED, undefined)).toBe('unrestricted');
+  expect(networkOf(NONE, undefined)).toBe('none');
+  expect(networkOf(LIMITED, EGRESS)).toBe('limited');
+  expect(() => networkOf(LIMITED, undefined)).toThrow(
+    expect.objectContaining({
+      type: FAILURE.sandboxUnsupportedConfig,
+      nonRetryable: true,
+      message: expect.stringContaining('DROVER_EGRESS_PROXY and DROVER_EGRESS_KEYS'),
+    }),
+  );
+});
+
+test('each network → another label, and another hash, so that no pool and no attempt mixes them', () => {
+  const jobOf = (network: HandRecipe['network']) =>
+    toHandJob({
+      image: 'i',
+      program: { type: 'own_image' },
+      network,
+      cpuCores: 1,
+      memoryMib: 64,
+      diskMib: 16,
+      maxLifetimeSeconds: 60,
+      runtimeClassName: null,
+      nodeSelector: {},
+    } as HandRecipe);
+  const jobs = (['none', 'limited', 'unrestricted'] as const).map(jobOf);
+  expect(jobs.map(({ spec }) => spec?.template.metadata?.labels?.['drover.dev/network'])).toEqual([
+    'none',
+    'limited',
+    'unrestricted',
+  ]);
+  expect(
+    new Set(jobs.map(({ metadata }) => metadata?.annotations?.[ANNOTATION.specHash])).size,
+  ).toBe(3);
+});
+
+describe('variables of commands', () => {
+  test('no hosts, or all → none', async () => {
+    expect(await egressVariables(NONE, EGRESS, HAND)).toEqual({});
+    expect(await egressVariables(UNRESTRICTED, EGRESS, HAND)).toEqual({});
+  });
+
+  test('hosts → the proxy in every spelling, with a token of the hand', async () => {
+    const variables = await egressVariables(LIMITED, EGRESS, HAND);
+    const url = new URL(variables['HTTPS_PROXY'] ?? '');
+    expect(variables).toEqual({
+      HTTP_PROXY: url.href.slice(0, -1),
+      HTTPS_PROXY: url.href.slice(0, -1),
+      http_proxy: url.href.slice(0, -1),
+      https_proxy: url.href.slice(0, -1),
+      NO_PROXY: 'localhost,127.0.0.1,::1',
+      no_proxy: 'localhost,127.0.0.1,::1',
+      NODE_USE_ENV_PROXY: '1',
+    });
+    expect(url.host).toBe('10.0.0.5:3128');
+    expect(readToken(KEYS, url.password)).toEqual({
+      session: 'session-1',
+      hand: 'hand-1',
+      addresses: ['10.1.0.7', 'fd00::7'],
+      hosts: ['example.com'],
+      // One hour and a minute after the Job was made.
+      expires: Date.parse('2030-01-01T01:01:00Z') / 1000,
+    });
+  });
+
+  test('another attempt → the same', async () => {
+    expect(await egressVariables(LIMITED, EGRESS, HAND)).toEqual(
+      await egressVariables(LIMITED, EGRESS, structuredClone(HAND)),
+    );
+  });
+
+  test.each<[string, Partial<HandEgress>, Partial<typeof HAND>, string]>([
+    [
+      'keys that are none',
+      {
+        readKeys: () => {
+          throw new EgressKeysError('/keys cannot be read (ENOENT).');
+        },
+      },
+      {},
+      'DROVER_EGRESS_KEYS: /keys cannot be read (ENOENT).',
+    ],
+    [
+      'a proxy that has no address',
+      { proxy: { host: 'none.invalid', port: 1 } },
+      {},
+      'DROVER_EGRESS_PROXY: none.invalid cannot be resolved',
+    ],
+    ['a pod that has no address', {}, { pod: {} }, 'no address yet'],
+  ])('%s → tried again, in words', async (_what, egress, hand, words) => {
+    await expect(
+      egressVariables(LIMITED, { ...EGRESS, ...egress }, { ...HAND, ...hand }),
+    ).rejects.toMatchObject({
+      type: FAILURE.sandboxUnavailable,
+      nonRetryable: false,
+      message: expect.stringContaining(words),
+    });
+  });
+});
