@@ -14,7 +14,13 @@ import type {
 } from '../../../protocol/hand.ts';
 import { createHandConnection, type HandConnection } from '../hand-connection.ts';
 import { HandGoneError } from '../hand-gone-error.ts';
-import type { ExecuteOptions, ExecuteOutcome, HandProvider, ProvisionedHand } from '../provider.ts';
+import type {
+  ExecuteOptions,
+  ExecuteOutcome,
+  HandProvider,
+  ProvisionedHand,
+  ProvisionOptions,
+} from '../provider.ts';
 import { endSupervisor, fence } from './end-supervisor.ts';
 import { findHandFolder, openHandFolder, openStateFolder } from './hand-folder.ts';
 import { resultOfLostCall } from './lost-call.ts';
@@ -42,6 +48,7 @@ export interface LocalProvider extends HandProvider {
 
 const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const GONE = new HandGoneError('The hand was ended.');
+const WANTED = { abandoned: new AbortController().signal };
 const PROVISION_ATTEMPTS = 5;
 /** A supervisor outlives the idle release of its session by this, so that the release comes first. */
 const LEASE_MARGIN_MS = 60_000;
@@ -68,7 +75,10 @@ class LocalHands implements LocalProvider {
     this.#stateFolder = openStateFolder(options.stateFolder);
   }
 
-  async provision(input: ProvisionInput): Promise<ProvisionedHand> {
+  async provision(
+    input: ProvisionInput,
+    { abandoned }: Pick<ProvisionOptions, 'abandoned'> = WANTED,
+  ): Promise<ProvisionedHand> {
     if (process.platform !== 'linux') {
       const message = `Local hands need Linux; this worker runs on ${process.platform}.`;
       throw failure(FAILURE.sandboxIsolationMissing, message, { nonRetryable: true });
@@ -78,12 +88,16 @@ class LocalHands implements LocalProvider {
       const provisioned =
         (await presentInstance(root, input, this.#options.isolation)) ?? (await this.#start(input));
       if (provisioned === undefined) continue;
-      const connection = this.#connectionTo({ ...input.hand, ...provisioned });
-      if (await isReady(connection)) return provisioned;
-      this.#forget(provisioned.instance, GONE);
+      if (await this.#isReady({ ...input.hand, ...provisioned }, abandoned)) return provisioned;
+      // It answers nobody, or nobody wants it: as it is, it serves no later attempt either.
+      const record = readRecord(root);
+      if (record?.instance === provisioned.instance) await endSupervisor(record);
+      if (abandoned.aborted) break;
     }
     const { session_id, name } = input.hand;
-    const message = `Hand ${name} of session ${session_id} ended again and again as it started.`;
+    const message = abandoned.aborted
+      ? `Hand ${name} of session ${session_id} was ended as it started: nobody waits for it any more.`
+      : `Hand ${name} of session ${session_id} ended again and again as it started.`;
     throw failure(FAILURE.sandboxUnavailable, message, { nonRetryable: false });
   }
 
@@ -113,6 +127,24 @@ class LocalHands implements LocalProvider {
       nonRetryable: false,
     });
     for (const instance of [...this.#connections.keys()]) this.#forget(instance, reason);
+  }
+
+  /** False when it is gone, does not answer, or is not wanted any more. */
+  async #isReady(hand: HandName & ProvisionedHand, abandoned: AbortSignal): Promise<boolean> {
+    const forget = (): void => this.#forget(hand.instance, GONE);
+    const ready = this.#connectionTo(hand).ready();
+    abandoned.addEventListener('abort', forget, { once: true });
+    try {
+      await ready;
+      if (!abandoned.aborted) return true;
+    } catch (error) {
+      // This worker is stopping: the hand stays for the next attempt.
+      if (!(error instanceof HandGoneError)) throw error;
+    } finally {
+      abandoned.removeEventListener('abort', forget);
+    }
+    forget();
+    return false;
   }
 
   /** Undefined when another worker's supervisor was faster. */
@@ -205,13 +237,6 @@ async function openSocket(root: string, instance: string, isolation: Isolation):
   await once(socket, 'connect');
   // A hand that idles must not keep a worker from ending.
   return socket.unref();
-}
-
-function isReady(connection: HandConnection): Promise<boolean> {
-  return connection.ready().then(
-    () => true,
-    () => false,
-  );
 }
 
 function settingsFor(
