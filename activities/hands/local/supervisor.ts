@@ -56,6 +56,7 @@ export async function supervise(
   };
   try {
     await greeted(relay, end.promise, settings, errors);
+    lease.start();
   } catch (error) {
     await stop('it did not start');
     throw error;
@@ -114,17 +115,23 @@ async function endDaemon(daemon: Daemon, instance: string): Promise<void> {
   await endProcesses(() => markedProcesses(instance), { graceMs: 0 });
 }
 
-/** Ends the hand `idleMs` after its last call ended. */
+/** Ends the hand `idleMs` after its start, which may take long, or after its last call ended. */
 function createLease(
   idleMs: number,
   onExpire: () => void,
-): { readonly onCalls: (running: number) => void } {
-  let timer = setTimeout(onExpire, idleMs);
+): { start(): void; onCalls(running: number): void } {
+  let timer: NodeJS.Timeout | undefined;
+  let isRunning = false;
+  const onCalls = (running: number): void => {
+    clearTimeout(timer);
+    isRunning = running > 0;
+    if (!isRunning) timer = setTimeout(onExpire, idleMs);
+  };
   return {
-    onCalls(running) {
-      clearTimeout(timer);
-      if (running === 0) timer = setTimeout(onExpire, idleMs);
+    start: () => {
+      if (!isRunning) onCalls(0);
     },
+    onCalls,
   };
 }
 
