@@ -21,19 +21,23 @@ export interface Source {
  * Gives one event to the log, and lets it change the state: calls, usage, title and what is queued
  * follow from the events of the log alone.
  */
-export function contribute(
-  draft: RunDraft,
-  source: Source,
-  event: { readonly body: SessionEventBody; readonly id: string; readonly item: number },
-): void {
-  const { body, id, item } = event;
+export function contribute(draft: RunDraft, source: Source, event: Contribution): void {
+  const { body, id, item, isHeld = false } = event;
   const tag = runTag(identityRunId(draft));
   const position = formatPosition({ run: draft.run_index, event: source.eventId, item, tag });
   const isQueued = body.type.startsWith('user.');
   const full: SessionEvent = { ...body, id, position, processed_at: isQueued ? null : source.time };
   if (isQueued) draft.queued.push({ event: full, index: draft.events.length });
   draft.events.push(full);
-  note(draft, full);
+  if (!isHeld) note(draft, full);
+}
+
+interface Contribution {
+  readonly body: SessionEventBody;
+  readonly id: string;
+  readonly item: number;
+  /** It stands in the log, and changes nothing yet. */
+  readonly isHeld?: boolean;
 }
 
 /** Contributes an event named by its own history event. */
@@ -70,10 +74,8 @@ function note(draft: RunDraft, event: SessionEvent): void {
       draft.calls.delete(event.tool_use_id);
       return;
     case 'user.tool_confirmation':
-      answer(draft, 'confirmation', event.tool_use_id);
-      return;
     case 'user.custom_tool_result':
-      answer(draft, 'result', event.custom_tool_use_id);
+      takeAnswer(draft, answerOf(event));
       return;
     case 'span.model_request_end':
       draft.usage = addUsage(draft.usage, event.model_usage);
@@ -89,6 +91,24 @@ function note(draft: RunDraft, event: SessionEvent): void {
 }
 
 type Waiting = 'confirmation' | 'result';
+
+/** The call that an event answers, and how; undefined when it answers none. */
+export function answerOf(event: SessionEventBody): string | undefined {
+  switch (event.type) {
+    case 'user.tool_confirmation':
+      return answerKey('confirmation', event.tool_use_id);
+    case 'user.custom_tool_result':
+      return answerKey('result', event.custom_tool_use_id);
+    default:
+      return undefined;
+  }
+}
+
+export function takeAnswer(draft: RunDraft, key: string | undefined): void {
+  if (key === undefined) return;
+  const [kind = '', ...callId] = key.split(' ');
+  if (kind === 'confirmation' || kind === 'result') answer(draft, kind, callId.join(' '));
+}
 
 function openCall(
   draft: RunDraft,

@@ -36,7 +36,7 @@ export interface Projected {
  * | history event | contributes |
  * |---|---|
  * | WorkflowExecutionStarted | `initial_events`, unless the run continues another |
- * | UpdateAccepted, UpdateAdmitted `send` | the user's events, once per update id |
+ * | UpdateAccepted, UpdateAdmitted `send` | the user's events, once; an answer counts when accepted |
  * | WorkflowExecutionSignaled `send` | the user's events, or a `session.error` |
  * | ActivityTaskScheduled `respond` | `span.model_request_start` |
  * | ActivityTaskStarted `respond`, `provision`, attempt > 1 | `session.error` {retrying} |

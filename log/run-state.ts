@@ -48,6 +48,11 @@ export interface RunState {
   readonly identities: readonly Identity[];
   /** Ids of updates whose events are in the log, or were in an earlier run. */
   readonly updates: readonly string[];
+  /**
+   * Answers in updates that a reset put back, by update id, until they are accepted again. Which
+   * they may not be: the call that they answered need not wait any more, or not yet.
+   */
+  readonly admitted: Readonly<Record<string, readonly string[]>>;
   /** By the id of their ActivityTaskScheduled event. */
   readonly activities: Readonly<Record<number, OpenActivity>>;
   /** User events that no model step has seen, oldest first; of earlier runs too. */
@@ -83,6 +88,7 @@ export function startRun(runIndex: number, queued: readonly SessionEvent[] = [])
     last_event_id: 0,
     identities: [],
     updates: [],
+    admitted: {},
     activities: {},
     queued,
     first_step_at: null,

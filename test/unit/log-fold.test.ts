@@ -408,3 +408,23 @@ describe('a reset', () => {
     expect(project(startRun(0), history.events).state.identities).toHaveLength(1);
   });
 });
+
+test('an answer that a reset put back counts when it is accepted again', () => {
+  const history = buildHistory();
+  history.started({});
+  const use = { type: 'agent.tool_use', id: 'toolu_1', name: 'bash', input: {} };
+  const events = [{ ...use, evaluated_permission: 'ask' }];
+  history.completed(history.scheduled('respond'), { events });
+  history.admitted('u', {
+    type: 'user.tool_confirmation',
+    tool_use_id: 'toolu_1',
+    result: 'allow',
+  });
+  const put = project(startRun(0), history.events);
+  expect(put.events.at(-1)?.type).toBe('user.tool_confirmation');
+  expect(toResource('s', put.state).pending_actions).toEqual(['toolu_1']);
+  history.acceptedWithoutRequest('u');
+  const taken = project(put.state, history.events);
+  expect(taken.events).toEqual([]);
+  expect(toResource('s', taken.state).pending_actions).toEqual([]);
+});
