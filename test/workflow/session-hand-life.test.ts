@@ -137,6 +137,33 @@ describe('a hand near the end of its life', () => {
   });
 });
 
+describe('an idle session', () => {
+  const pending = async (handle: WorkflowHandleWithFirstExecutionRunId) => ({
+    timers: await openTimers(handle),
+    activities: (await handle.describe()).raw.pendingActivities?.length ?? 0,
+  });
+
+  test('without a hand → nothing is pending', async () => {
+    harness = await startHarness({ player: scripted([says('Hi.')]) });
+    const handle = await harness.start({ initial_events: ['go'] });
+    await harness.untilIdle(handle);
+    expect(await pending(handle)).toEqual({ timers: 0, activities: 0 });
+  });
+
+  test('with a hand → one timer, for its release; nothing after that', async () => {
+    harness = await startHarness({ player: scripted([use('a'), says('Done.')]) });
+    const environment = { task_queue: harness.handsQueue, idle_release_seconds: 3 };
+    const handle = await harness.start({ initial_events: ['go'], environment });
+    await harness.untilIdle(handle);
+    expect(await pending(handle)).toEqual({ timers: 1, activities: 0 });
+    await waitFor('the release', async () => {
+      const { hands } = await handle.query(getSession);
+      return Object.keys(hands).length === 0;
+    });
+    expect(await pending(handle)).toEqual({ timers: 0, activities: 0 });
+  });
+});
+
 describe('the end of a session', () => {
   test('releases every hand it ever used, and what was kept of those it has no more', async () => {
     const { hands, released } = shortLived();
