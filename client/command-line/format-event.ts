@@ -67,7 +67,7 @@ function toolUse(event: ToolUse, style: Style): string {
   const asks = event.type !== 'agent.custom_tool_use' && event.evaluated_permission === 'ask';
   const waits = asks || event.type === 'agent.custom_tool_use';
   const suffix = waits
-    ? style('yellow', ` waits for ${asks ? 'approval' : 'a result'}: ${id}`)
+    ? style('yellow', `\n  waits for ${asks ? 'approval' : 'a result'}: ${id}`)
     : '';
   return `${style('magenta', name)}: ${excerpt(words)}${suffix}`;
 }

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { InvalidArgumentError } from 'commander';
 import { InvalidInputError } from '../errors/invalid-input-error.ts';
 import { wordsOf } from './failure.ts';
 
@@ -34,4 +35,10 @@ async function readSource(path: string, name: string): Promise<string> {
   } catch (error) {
     throw new InvalidInputError(`${name}: ${path} cannot be read (${wordsOf(error)})`);
   }
+}
+
+export function toCount(text: string): number {
+  const count = Number(text);
+  if (Number.isSafeInteger(count) && count > 0) return count;
+  throw new InvalidArgumentError('give a whole number above 0.');
 }

@@ -4,8 +4,10 @@ import type { SessionEventType } from '../../protocol/session-event.ts';
 import type { SessionListing } from '../list-sessions.ts';
 import type { SliceOptions } from '../sessions.ts';
 import type { CommandContext, Register } from './command-context.ts';
+import { EVENT_TYPES, isEventType } from './event-types.ts';
 import { EXIT } from './failure.ts';
 import { formatEvent, withoutControls } from './format-event.ts';
+import { toCount } from './read-argument.ts';
 import { styleFor } from './style.ts';
 import { toTable } from './table.ts';
 import { watchCommand } from './watch-command.ts';
@@ -29,7 +31,7 @@ export function addReadCommands(program: Command, register: Register): void {
       .option('--before <position>', 'only events before this position')
       .option('--desc', 'newest first')
       .option('--limit <count>', 'at most so many events', toCount)
-      .option('--types <types>', 'only these, separated by commas'),
+      .option('--types <types>', 'only these, separated by commas', toTypes),
     printEvents,
   );
   register(
@@ -66,7 +68,7 @@ interface EventsOptions {
   readonly before?: string;
   readonly desc?: boolean;
   readonly limit?: number;
-  readonly types?: string;
+  readonly types?: readonly SessionEventType[];
 }
 
 async function printEvents(
@@ -77,7 +79,7 @@ async function printEvents(
   const options: SliceOptions = {
     ...slice,
     order: desc ? 'desc' : 'asc',
-    ...(types === undefined ? {} : { types: types.split(',') as SessionEventType[] }),
+    ...(types === undefined ? {} : { types }),
   };
   const events = await context.drover.sessions.events(session, options);
   const style = styleFor(context.stdout);
@@ -115,10 +117,13 @@ function table(sessions: readonly SessionListing[]): string {
   );
 }
 
-function toCount(text: string): number {
-  const count = Number(text);
-  if (Number.isSafeInteger(count) && count > 0) return count;
-  throw new InvalidArgumentError('give a whole number above 0.');
+function toTypes(text: string): readonly SessionEventType[] {
+  const types = text.split(',').map((type) => type.trim());
+  const unknown = types.filter((type) => !isEventType(type));
+  if (unknown.length === 0) return types.filter(isEventType);
+  throw new InvalidArgumentError(
+    `there is no ${unknown.join(', ')}; there are ${EVENT_TYPES.join(', ')}.`,
+  );
 }
 
 function toStatus(text: string): SessionListing['status'] {

@@ -3,7 +3,7 @@ import { InvalidInputError } from '../errors/invalid-input-error.ts';
 import type { Registry } from '../registry.ts';
 import type { CommandContext, Register } from './command-context.ts';
 import { EXIT } from './failure.ts';
-import { readDefinition } from './read-argument.ts';
+import { readDefinition, toCount } from './read-argument.ts';
 import { toTable } from './table.ts';
 
 type AnyRegistry = Registry<{ readonly name: string }, never>;
@@ -45,7 +45,7 @@ export function addRegistryCommands(
     group
       .command('get <id>')
       .description('print one as it stands')
-      .option('--version <version>', 'not the latest version but this one', Number),
+      .option('--version <version>', 'not the latest version but this one', toCount),
     async (context, [id]: [string], { version }: { readonly version?: number }) => {
       const entry = await registry(context).get(id, version === undefined ? {} : { version });
       context.result(entry, JSON.stringify(entry, null, 2));

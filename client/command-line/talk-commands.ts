@@ -72,6 +72,11 @@ async function startSession(
 ): Promise<number> {
   const { agent, environment, title, id } = options;
   const text = await readText(words, context.stdin);
+  if (words.length > 0 && text === '') {
+    throw new InvalidInputError(
+      'the text is empty: give one, or none to start a session that waits',
+    );
+  }
   const input = {
     ...(agent === undefined ? {} : { agent: await readDefinition(agent, '--agent') }),
     ...(environment === undefined

@@ -12,7 +12,7 @@ export type WatchEnd =
 export interface WatchOptions {
   readonly printer: EventPrinter;
   readonly previews: boolean;
-  /** Stop at the first idle. */
+  /** Stop at an idle after which, as this begins, nothing more was recorded. */
   readonly untilIdle: boolean;
   /** Position to start after; default: the beginning. */
   readonly after?: string;
@@ -28,6 +28,7 @@ export async function watchSession(
   const { printer, untilIdle } = options;
   const done = new AbortController();
   const signal = AbortSignal.any([options.signal, done.signal]);
+  const last = untilIdle ? await lastPosition(drover, id) : undefined;
   const previewing = options.previews ? showPreviews(drover, id, printer, signal) : undefined;
   try {
     const onLost = () => printer.line('the server is away; waiting for it');
@@ -40,7 +41,7 @@ export async function watchSession(
       if (event.type === 'session.status_terminated') {
         return { type: 'terminated', reason: event.reason };
       }
-      if (untilIdle && event.type === 'session.status_idle') {
+      if (untilIdle && event.type === 'session.status_idle' && isAtLeast(event.position, last)) {
         return { type: 'idle', stopReason: event.stop_reason };
       }
     }
@@ -49,6 +50,17 @@ export async function watchSession(
     done.abort();
     await previewing;
   }
+}
+
+async function lastPosition(
+  { sessions }: Pick<Drover, 'sessions'>,
+  id: string,
+): Promise<string | undefined> {
+  return (await sessions.events(id, { order: 'desc', limit: 1 }))[0]?.position;
+}
+
+function isAtLeast(position: string, last: string | undefined): boolean {
+  return last === undefined || position >= last;
 }
 
 async function showPreviews(

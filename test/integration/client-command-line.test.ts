@@ -142,6 +142,26 @@ describe('talking', () => {
     expect(denied.stderr).toMatch(/^error: no tool use waits for anybody.*\n$/);
   });
 
+  test('tail --until-idle → past the idles of before, to the one that stands', async () => {
+    const id = await startIdle('hello');
+    await cli(['send', id, 'again', '--wait']);
+    const { code, stdout } = await cli(['tail', id, '--until-idle']);
+    expect(stdout.split('\n').filter((line) => line === 'idle: end_turn')).toHaveLength(2);
+    expect(stdout).toContain('agent: heard 3\n');
+    expect(code).toBe(0);
+  });
+
+  test('what is empty or unknown → said, and nothing is started or printed', async () => {
+    const id = await startIdle('hello');
+    expect((await cli(['start', ''])).stderr).toMatch(/the text is empty/);
+    expect((await cli(['start', '-'], '\n')).stderr).toMatch(/the text is empty/);
+    const types = await cli(['events', id, '--types', 'agent.message,agent.nonsense']);
+    expect(types.code).toBe(2);
+    expect(types.stderr).toMatch(/there is no agent.nonsense; there are user.message, /);
+    const version = await cli(['agents', 'get', 'any', '--version', 'abc']);
+    expect(version.stderr).toMatch(/give a whole number above 0/);
+  });
+
   test('an event as JSON, an interrupt, and the end', async () => {
     const id = await startIdle('hello');
     const event = JSON.stringify({ type: 'user.message', content: 'as an event' });

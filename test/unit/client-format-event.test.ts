@@ -28,7 +28,11 @@ describe('an event in words', () => {
     ],
     ['tool use', use({ command: 'npm test' }), 'bash: npm test'],
     ['tool use without a subject', use({ x: 1 }), 'bash: {"x":1}'],
-    ['tool use that asks', use({ command: 'rm' }, 'ask'), 'bash: rm waits for approval: toolu_1'],
+    [
+      'tool use that asks',
+      use({ command: 'rm' }, 'ask'),
+      'bash: rm\n  waits for approval: toolu_1',
+    ],
     [
       'result',
       event({
