@@ -24,6 +24,9 @@ export async function chooseSandbox(
       onlyRehearsal: false,
     };
   }
+  if (configured !== undefined && configured !== '' && configured !== 'required') {
+    throw new Error(`DROVER_SANDBOX: "${configured}" must be required or unconfined`);
+  }
   const reason = await probe();
   if (reason === undefined) {
     return { mode: 'required', words: 'sandbox: isolated, no network', onlyRehearsal: false };

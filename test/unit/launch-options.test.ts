@@ -64,6 +64,9 @@ describe('the sandbox of a start', () => {
   });
 
   test('a real model without isolation is refused, naming what to install', async () => {
+    await expect(chooseSandbox('unconfind', true, absent)).rejects.toThrow(
+      /DROVER_SANDBOX: "unconfind" must be required or unconfined/,
+    );
     await expect(chooseSandbox(undefined, false, absent)).rejects.toThrow(
       /bubblewrap.*DROVER_SANDBOX=unconfined/,
     );
