@@ -47,12 +47,14 @@ export function toHandJob(recipe: HandRecipe): V1Job {
     ttlSecondsAfterFinished: KEEP_ENDED_SECONDS,
     template: { metadata: { labels }, spec: withProgram(toPodSpec(recipe), recipe.program) },
   };
+  // A Job of a pool is given its hand's lifetime as it is claimed.
+  const { activeDeadlineSeconds: _ends, ...lasting } = spec;
   return {
     apiVersion: 'batch/v1',
     kind: 'Job',
     metadata: {
       labels,
-      annotations: { [ANNOTATION.specHash]: digest(JSON.stringify(spec)) },
+      annotations: { [ANNOTATION.specHash]: digest(JSON.stringify(lasting)) },
     },
     spec,
   };

@@ -15,6 +15,10 @@ export const LABEL = {
   temporalNamespace: 'drover.dev/temporal-namespace',
   /** The hand's key. */
   hand: 'drover.dev/hand',
+  /** The pool that the Job was made for. */
+  pool: 'drover.dev/pool',
+  /** The task queue whose workers keep that pool. */
+  taskQueue: 'drover.dev/task-queue',
   /** Chooses the network policy. */
   network: 'drover.dev/network',
 } as const;

@@ -1,10 +1,8 @@
 import type { HandConfig } from '../protocol/environment.ts';
-import type { HandName } from '../protocol/hand.ts';
 import type { ProgramSource } from './carried-program.ts';
 
-/** All that the Job of a hand is made from. */
+/** All that the Job of a hand is made from, whoever's it will be. */
 export interface HandRecipe {
-  readonly hand: HandName;
   readonly image: string;
   readonly program: ProgramSource;
   /** Selected by label in the cluster's network policies. */
@@ -32,13 +30,8 @@ export interface RecipeOptions {
   readonly carriedBy?: 'init_container' | 'image_volume';
 }
 
-export function toHandRecipe(
-  hand: HandName,
-  config: HandConfig,
-  options: RecipeOptions,
-): HandRecipe {
+export function toHandRecipe(config: HandConfig, options: RecipeOptions): HandRecipe {
   return {
-    hand,
     image: config.image ?? options.image,
     program: programFor(config, options),
     network: options.network,

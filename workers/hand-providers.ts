@@ -1,3 +1,4 @@
+import type { NativeConnection } from '@temporalio/worker';
 import { createKubernetesProvider } from '../activities/hands/kubernetes/kubernetes-provider.ts';
 import { createLocalProvider } from '../activities/hands/local/local-provider.ts';
 import type { HandProvider } from '../activities/hands/provider.ts';
@@ -6,7 +7,13 @@ import { openClusterAccess } from '../k8s/connection/cluster-access.ts';
 import { createHandCluster } from '../k8s/hand-cluster.ts';
 import type { TemporalNamespace } from '../k8s/hand-labels.ts';
 import type { WorkerEnvironment } from './env.ts';
+import { keepHands } from './keep-hands.ts';
 import { openVerifiedStore } from './open-verified-store.ts';
+
+interface TemporalAccess {
+  readonly connection: NativeConnection;
+  readonly temporalNamespace: TemporalNamespace;
+}
 
 /**
  * Every kind of hand that this worker can make: local ones, and those of a cluster where the
@@ -15,8 +22,8 @@ import { openVerifiedStore } from './open-verified-store.ts';
  * @param closing Gets what must be closed after the last call.
  */
 export async function createHandProviders(
-  { stateFolder, isolation, kubernetes, store: storeUrl }: WorkerEnvironment,
-  temporalNamespace: TemporalNamespace,
+  { stateFolder, isolation, handsTaskQueue, kubernetes, store: storeUrl }: WorkerEnvironment,
+  { connection, temporalNamespace }: TemporalAccess,
   closing: AsyncDisposableStack,
 ): Promise<Readonly<Record<string, HandProvider>>> {
   const local = createLocalProvider({ stateFolder, isolation });
@@ -25,8 +32,10 @@ export async function createHandProviders(
   const { kubeconfig, namespace, sandboxImage, carriedBy, egress } = kubernetes;
   const access = await openClusterAccess({ kubeconfig, namespace });
   closing.defer(() => access.close());
+  const cluster = createHandCluster(access, temporalNamespace);
   const provider = createKubernetesProvider({
-    cluster: createHandCluster(access, temporalNamespace),
+    cluster,
+    taskQueue: handsTaskQueue,
     store: await openVerifiedStore(storeUrl),
     image: sandboxImage,
     ...(egress === null
@@ -35,5 +44,6 @@ export async function createHandProviders(
     carriedBy,
   });
   closing.defer(() => provider.close());
+  keepHands({ connection, cluster, pools: provider.pools }, closing);
   return { local, kubernetes: provider };
 }

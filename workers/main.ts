@@ -80,7 +80,7 @@ const CREATE = {
       activities: createHandActivities({
         providers: await createHandProviders(
           environment,
-          { name: namespace, id: namespaceId },
+          { connection, temporalNamespace: { name: namespace, id: namespaceId } },
           closing,
         ),
       }),

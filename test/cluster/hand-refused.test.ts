@@ -182,7 +182,7 @@ describeCluster('a hand that cannot be made', (cluster) => {
     test('another one’s → refused, and left alone', async () => {
       const { admin, namespace } = cluster();
       const input = toProvisionInput();
-      const recipe = toHandRecipe(input.hand, {}, { image: 'another:1', network: 'none' });
+      const recipe = toHandRecipe({}, { image: 'another:1', network: 'none' });
       // No labels at all would be filled in from its pods'.
       const labels = { 'app.kubernetes.io/managed-by': 'another' };
       const { spec } = toHandJob(recipe);

@@ -8,7 +8,7 @@ const HAND = { session_id: 's', chain_id: 'c', name: 'main', generation: 1 };
 function podOf(image: string | undefined, carriedBy: 'init_container' | 'image_volume') {
   const config = HandConfig.parse(image === undefined ? {} : { image });
   const options = { image: 'drover/sandbox:1', network: 'none', carriedBy } as const;
-  const pod = toHandJob(toHandRecipe(HAND, config, options)).spec?.template.spec;
+  const pod = toHandJob(toHandRecipe(config, options)).spec?.template.spec;
   const program = ({ name }: { readonly name: string }) => name === 'program';
   return {
     command: pod?.containers[0]?.command,

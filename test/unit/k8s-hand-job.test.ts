@@ -6,11 +6,10 @@ import { ANNOTATION } from '../../k8s/hand-labels.ts';
 import { type HandRecipe, toHandRecipe } from '../../k8s/hand-recipe.ts';
 import { HandConfig } from '../../protocol/environment.ts';
 
-const HAND = { session_id: 'session-1', chain_id: 'chain', name: 'main', generation: 1 };
 const OPTIONS = { image: 'drover/sandbox:1', network: 'none' } as const;
 
 function jobOf(config: object = {}, change: Partial<HandRecipe> = {}) {
-  return toHandJob({ ...toHandRecipe(HAND, HandConfig.parse(config), OPTIONS), ...change });
+  return toHandJob({ ...toHandRecipe(HandConfig.parse(config), OPTIONS), ...change });
 }
 
 test('a recipe of defaults → this Job', () => {
@@ -20,7 +19,7 @@ test('a recipe of defaults → this Job', () => {
       "kind": "Job",
       "metadata": {
         "annotations": {
-          "drover.dev/spec-hash": "637d68db66454294f5bbab49198c9a07",
+          "drover.dev/spec-hash": "4ea9221856c9c98bc2afc318e2496661",
         },
         "labels": {
           "app.kubernetes.io/managed-by": "drover",

@@ -25,6 +25,8 @@ export interface AwaitPodOptions {
 const EVENTS_MS = 1_000;
 const REWATCH_MS = 200;
 const QUOTA = /exceeded quota|is forbidden/;
+/** Many pods at once count against one quota: whoever makes them tries again by itself. */
+const CONFLICT = /object has been modified/;
 
 /**
  * The pod of a Job once its container runs.
@@ -109,7 +111,9 @@ async function watchRefusals(
     await delay(EVENTS_MS, undefined, { signal });
     if (progress.hasPod) continue;
     const events = await cluster.listEvents(job);
-    const refusal = events.find(({ reason }) => reason === 'FailedCreate')?.message;
+    const refusal = events.find(
+      ({ reason, message = '' }) => reason === 'FailedCreate' && !CONFLICT.test(message),
+    )?.message;
     if (refusal === undefined) continue;
     const isQuota = refusal.includes('exceeded quota');
     const isLasting = !isQuota && QUOTA.test(refusal);

@@ -6,7 +6,7 @@ import type { HandCluster } from '../../../k8s/hand-cluster.ts';
 import { toHandJob } from '../../../k8s/hand-job.ts';
 import { handKey } from '../../../k8s/hand-labels.ts';
 import { type HandRecipe, toHandRecipe } from '../../../k8s/hand-recipe.ts';
-import type { HandConfig } from '../../../protocol/environment.ts';
+import type { EnvironmentDefinition, HandConfig } from '../../../protocol/environment.ts';
 import { FAILURE } from '../../../protocol/failure.ts';
 import type {
   ExecuteInput,
@@ -16,6 +16,7 @@ import type {
   ReleaseResult,
 } from '../../../protocol/hand.ts';
 import type { CollectResult } from '../../../protocol/output-list.ts';
+import { TASK_QUEUE } from '../../../protocol/task-queue.ts';
 import type { Store } from '../../../store/store.ts';
 import { HandGoneError } from '../hand-gone-error.ts';
 import type {
@@ -35,8 +36,10 @@ import { createHandStreams, type HandStreams } from './hand-streams.ts';
 import { createHandWorkspaces, type HandWorkspaces } from './hand-workspaces.ts';
 import { lostOutcome } from './lost-hand.ts';
 import { prepareHand } from './prepare-hand.ts';
+import { refuseInlinePool } from './refuse-inline-pool.ts';
 import { toFailure, toSandboxFailure } from './sandbox-failure.ts';
 import { toSetupSteps } from './setup-steps.ts';
+import { createWarmPools, type WarmPools } from './warm-pools.ts';
 
 export interface KubernetesProviderOptions {
   readonly cluster: HandCluster;
@@ -46,6 +49,8 @@ export interface KubernetesProviderOptions {
   readonly image: string;
   /** How the daemon is carried into other images. Default: by an init container. */
   readonly carriedBy?: 'init_container' | 'image_volume';
+  /** Whose pools it keeps. Default: `drover-hands`. */
+  readonly taskQueue?: string;
   /** The way out of hands with `allowed_hosts`. Default: such environments are refused. */
   readonly egress?: HandEgress;
   /** Time in which a new hand must run, images pulled and nodes added. Default: 5 minutes. */
@@ -57,6 +62,8 @@ export interface KubernetesProviderOptions {
 }
 
 export interface KubernetesProvider extends HandProvider {
+  /** Jobs held ready for the environments of this worker's task queue. */
+  readonly pools: WarmPools;
   /** Closes the streams to hands. The hands go on. */
   close(): void;
 }
@@ -80,6 +87,7 @@ const SUPPORTS: readonly (keyof HandConfig)[] = [
   'runtime_class_name',
   'node_selector',
   'snapshot',
+  'warm_pool_size',
 ];
 
 /** Hands in a cluster: a Job for each, reached by one standing exec stream. */
@@ -94,6 +102,7 @@ class KubernetesHands implements KubernetesProvider {
   readonly #streams: HandStreams;
   readonly #workspaces: HandWorkspaces;
   readonly #ends: HandEnds;
+  readonly pools: WarmPools;
 
   constructor(options: KubernetesProviderOptions) {
     const { cluster, store, silenceMs } = options;
@@ -102,14 +111,23 @@ class KubernetesHands implements KubernetesProvider {
     this.#streams = createHandStreams(cluster, silenceMs === undefined ? {} : { silenceMs });
     this.#workspaces = createHandWorkspaces(cluster, store);
     this.#ends = createHandEnds(cluster, this.#streams, this.#workspaces);
+    this.pools = createWarmPools({
+      cluster,
+      streams: this.#streams,
+      taskQueue: options.taskQueue ?? TASK_QUEUE.hands,
+      toJob: (definition) => toHandJob(this.#recipeOf(definition)),
+    });
   }
 
   async provision(input: ProvisionInput, options?: ProvisionOptions): Promise<ProvisionedHand> {
     const { hand } = input;
-    const wanted = toHandJob(this.#recipeOf(input));
+    refuseInlinePool(input);
+    const wanted = toHandJob(this.#recipeOf(input.environment.definition));
     try {
       await this.#ends.releaseEarlier(input);
-      const job = await acquireJob(this.#cluster, hand, wanted, async () => undefined);
+      const job = await acquireJob(this.#cluster, hand, wanted, (identity) =>
+        this.pools.claim(input.environment, wanted, identity),
+      );
       return await this.#start(input, job, options);
     } catch (error) {
       if (error instanceof NoPodError) throw toSandboxFailure(hand, error.reason);
@@ -164,7 +182,8 @@ class KubernetesHands implements KubernetesProvider {
   ): Promise<ProvisionedHand> {
     const { startMs = DEFAULT_START_MS } = this.#options;
     try {
-      const pod = await awaitPod(this.#cluster, job, { startMs, ...options });
+      const pod =
+        this.pools.podOf(job) ?? (await awaitPod(this.#cluster, job, { startMs, ...options }));
       const instance = pod.metadata?.uid ?? '';
       await this.#prepare(input, { pod, job }, options);
       return { instance };
@@ -219,11 +238,10 @@ class KubernetesHands implements KubernetesProvider {
     }
   }
 
-  #recipeOf({ hand, environment }: ProvisionInput): HandRecipe {
-    const { networking, config = {} } = environment.definition;
+  #recipeOf({ networking, config = {} }: EnvironmentDefinition): HandRecipe {
     const network = networkOf(networking, this.#options.egress);
     const { image, carriedBy = 'init_container' } = this.#options;
-    return toHandRecipe(hand, config, { image, network, carriedBy });
+    return toHandRecipe(config, { image, network, carriedBy });
   }
 }
 
