@@ -1,4 +1,4 @@
-import { heartbeat } from '@temporalio/activity';
+import { Context, heartbeat } from '@temporalio/activity';
 import type { WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -18,19 +18,22 @@ afterEach(() => harness.stop());
 function shortLived(overrides: Parameters<typeof okHands>[0] = {}) {
   const seen: string[] = [];
   const released: ReleaseInput[] = [];
+  const times = { expires: 0, released: 0 };
   const hands = okHands({
     provision: async ({ hand }) => {
       seen.push(`provision ${hand.generation}`);
       const instance = { ...hand, provider: 'fake', instance: `i${hand.generation}` };
-      return { hand: instance, expires_at: new Date(Date.now() + LIFE_MS).toISOString() };
+      times.expires = Date.now() + LIFE_MS;
+      return { hand: instance, expires_at: new Date(times.expires).toISOString() };
     },
     release: async (input) => {
+      times.released = Date.now();
       released.push(input);
       seen.push(`release ${input.hand.generation}`);
     },
     ...overrides,
   });
-  return { hands, seen, released };
+  return { hands, seen, released, times };
 }
 
 const use = (command: string) => says([calls('bash', { command })]);
@@ -45,16 +48,16 @@ async function openTimers(handle: WorkflowHandleWithFirstExecutionRunId): Promis
 
 describe('a hand near the end of its life', () => {
   test('while idle → released with its workspace before that, made anew by the next call', async () => {
-    const { hands, seen, released } = shortLived();
+    const { hands, seen, released, times } = shortLived();
     harness = await startHarness({
       player: scripted([use('a'), says('Done.'), use('b'), says('Done.')]),
       hands,
     });
     const handle = await harness.start({ initial_events: ['go'] });
     await harness.untilIdle(handle);
-    const startedAt = Date.now();
     await waitFor('the release', () => released.length === 1);
-    expect(Date.now() - startedAt).toBeLessThan(LIFE_MS);
+    expect(seen).toEqual(['provision 1', 'release 1']);
+    expect(times.released).toBeLessThan(times.expires);
     expect(released[0]).toMatchObject({ keep_workspace: true, hand: { instance: 'i1' } });
     await waitFor('no timer', async () => (await openTimers(handle)) === 0);
     expect((await handle.query(getSession)).hands).toEqual({});
@@ -94,6 +97,23 @@ describe('a hand near the end of its life', () => {
     await waitFor('the release', () => seen.length === 3);
     held.open();
     expect(seen).toEqual(['provision 1', 'call ended', 'release 1']);
+  });
+
+  test('after an interrupt of the turn that made it → still released in time', async () => {
+    const { hands, released } = shortLived({
+      execute: async ({ call }) => {
+        const beat = setInterval(() => heartbeat(), 100);
+        await Context.current().cancelled.catch(() => {});
+        clearInterval(beat);
+        return { events: [{ type: 'agent.tool_result', tool_use_id: call.id, content: [] }] };
+      },
+    });
+    harness = await startHarness({ player: scripted([use('a')]), hands });
+    const handle = await harness.start({ initial_events: ['go'] });
+    await waitFor('the hand', async () => 'main' in (await handle.query(getSession)).hands);
+    await handle.executeUpdate(send, { args: [{ type: 'user.interrupt' }] });
+    await harness.untilIdle(handle);
+    await waitFor('the release', () => released.length === 1);
   });
 
   test('after a roll-over → still released in time', async () => {
