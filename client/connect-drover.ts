@@ -6,7 +6,9 @@ import { TASK_QUEUE } from '../protocol/task-queue.ts';
 import { type Agents, createAgents } from './agents.ts';
 import { createEnvironments, type Environments } from './environments.ts';
 import { InvalidInputError } from './errors/invalid-input-error.ts';
+import { createFiles, type Files } from './files.ts';
 import { openConnection } from './open-connection.ts';
+import { createOpenFileStore } from './open-file-store.ts';
 import { createRequests } from './requests.ts';
 import { createSessions, type Sessions } from './sessions.ts';
 
@@ -24,6 +26,8 @@ export interface ConnectOptions {
   readonly connectTimeoutMs?: number;
   /** Queue that the workers poll for workflows. Default: `drover`. */
   readonly taskQueue?: string;
+  /** URL of the store that the workers use (their DROVER_STORE). Without it there are no files. */
+  readonly store?: string;
   /** The one the workers use, when payloads are encoded. */
   readonly dataConverter?: DataConverter;
 }
@@ -32,6 +36,7 @@ export interface Drover {
   readonly sessions: Sessions;
   readonly agents: Agents;
   readonly environments: Environments;
+  readonly files: Files;
   readonly address: string;
   readonly namespace: string;
   close(): Promise<void>;
@@ -60,14 +65,14 @@ export async function connectDrover(options: ConnectOptions = {}): Promise<Drove
     namespace: options.namespace ?? configured ?? 'default',
     ...(dataConverter === undefined ? {} : { dataConverter }),
   });
-  return { ...createDrover(client, address, options.taskQueue), close };
+  return { ...createDrover(client, address, options), close };
 }
 
 /** The same over a Temporal client that the caller has already, and closes. */
 export function createDrover(
   client: Client,
   address: string,
-  taskQueue: string = TASK_QUEUE.session,
+  { taskQueue = TASK_QUEUE.session, store }: Pick<ConnectOptions, 'taskQueue' | 'store'> = {},
 ): Omit<Drover, 'close'> {
   const requests = createRequests(client, address, taskQueue);
   const log = createLogReader({
@@ -80,6 +85,7 @@ export function createDrover(
     sessions: createSessions(requests, log),
     agents: createAgents(requests),
     environments: createEnvironments(requests),
+    files: createFiles(requests, log, createOpenFileStore(store)),
     address,
     namespace: requests.namespace,
   };

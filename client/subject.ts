@@ -1,5 +1,5 @@
 /** What a request is about, for messages. */
 export interface Subject {
-  readonly type: 'session' | 'agent' | 'environment';
+  readonly type: 'session' | 'agent' | 'environment' | 'file';
   readonly id: string;
 }

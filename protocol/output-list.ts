@@ -42,6 +42,12 @@ export interface CollectResult {
   readonly is_cut: boolean;
 }
 
+/** Input of workflow type `outputs`. */
+export interface OutputsInput extends CollectInput {
+  /** Where the hand is served. */
+  readonly task_queue: string;
+}
+
 /** What a worker of hands that give files serves besides `HandActivities`. */
 export interface OutputActivities {
   /**

@@ -3,4 +3,5 @@ export const WORKFLOW_TYPE = {
   session: 'session',
   agent: 'agent',
   environment: 'environment',
+  outputs: 'outputs',
 } as const;

@@ -1,2 +1,3 @@
+export { outputs } from './outputs.ts';
 export { agent, environment } from './registry-entity.ts';
 export { session } from './session.ts';

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { connectDrover, type Drover } from '../connect-drover.ts';
 import type { Output } from './event-printer.ts';
 import { codeOf, EXIT, wordsOf } from './failure.ts';
+import { storeUrl } from './store-url.ts';
 
 export interface GlobalOptions {
   readonly address?: string;
@@ -43,7 +44,7 @@ export async function runCommand(
   const json = options.output === 'json';
   let drover: Drover | undefined;
   try {
-    drover = await connectDrover(options);
+    drover = await connectDrover({ ...options, store: storeUrl() });
     return await run({
       ...streams,
       drover,

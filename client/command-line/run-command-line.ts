@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { type Register, runCommand, type Streams } from './command-context.ts';
 import { EXIT } from './failure.ts';
+import { addFilesCommands } from './files-commands.ts';
 import { addReadCommands } from './read-commands.ts';
 import { addRegistryCommands } from './registry-commands.ts';
 import { addTalkCommands } from './talk-commands.ts';
@@ -25,6 +26,7 @@ export async function runCommandLine(
   addReadCommands(program, register);
   addRegistryCommands(program, register, 'agents');
   addRegistryCommands(program, register, 'environments');
+  addFilesCommands(program, register);
   try {
     await program.parseAsync([...args], { from: 'user' });
     return exitCode;

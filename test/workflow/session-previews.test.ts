@@ -24,7 +24,9 @@ describe('previews', () => {
     });
     const task_queue = options.handsQueue ?? harness.handsQueue;
     const handle = await harness.start({ environment: { task_queue }, initial_events: ['go'] });
-    const { sessions } = createDrover(harness.client, 'the suite', harness.taskQueue);
+    const { sessions } = createDrover(harness.client, 'the suite', {
+      taskQueue: harness.taskQueue,
+    });
     const previews = sessions.previews(handle.workflowId);
     const next = async (wanted = isWanted) => {
       for (;;) {

@@ -7,6 +7,7 @@ import { assertNever } from '../../../protocol/assert-never.ts';
 import { FAILURE, type FailureType } from '../../../protocol/failure.ts';
 import type {
   ExecuteInput,
+  HandInstance,
   HandName,
   ProvisionInput,
   ReleasedHand,
@@ -119,6 +120,14 @@ class LocalHands implements LocalProvider {
     if (record !== undefined && isAnothers(record, hand)) return;
     if (record !== undefined) await endSupervisor(record);
     if (!keep_workspace) await removeFolder(root);
+  }
+
+  async collect(hand: HandInstance): Promise<never> {
+    const { workspace } = findHandFolder(this.#stateFolder, hand);
+    const message =
+      'Hands of provider "local" give no files: what they wrote is in their workspace, on the ' +
+      `machine of their worker: ${workspace}`;
+    throw failure(FAILURE.sandboxGivesNoFiles, message, { nonRetryable: true });
   }
 
   close(): void {
