@@ -38,8 +38,10 @@ export interface CreateSessionOptions {
   readonly id?: string;
 }
 
+/** A session as it was started; it may still wait for its first worker. */
 export interface CreatedSession {
   readonly id: string;
+  /** Of the session's first run: with the id it names the session among those of the same id. */
   readonly run_id: string;
   /** Ids of the initial events in the log. */
   readonly event_ids: readonly string[];

@@ -4,6 +4,7 @@ import type { StopReasonType } from '../protocol/session-event.ts';
 import { WORKFLOW_TYPE } from '../protocol/workflow-type.ts';
 import type { Requests } from './requests.ts';
 
+/** Sessions that all of what is given holds for; by default all of them. */
 export interface ListSessionsOptions {
   readonly status?: 'running' | 'idle' | 'terminated';
   /** Id of a registered agent, or the name of an inline one. */

@@ -89,9 +89,14 @@ function textAfter(position: number, { offset, text }: RespondProgress): string 
 }
 
 export interface PreviewOptions {
+  /** Ends the iteration without an error. */
   readonly signal?: AbortSignal;
 }
 
+/**
+ * Begins with what goes on at the first look, and ends with the session.
+ * @throws NotFoundError when there is no such session
+ */
 export type WatchPreviews = (
   sessionId: string,
   options?: PreviewOptions,

@@ -16,12 +16,15 @@ import type { Requests } from './requests.ts';
 import { type SendOptions, sendEvents } from './send-events.ts';
 import { type WaitOptions, waitUntilIdle } from './wait-until-idle.ts';
 
+/** A part of a log: whatever is not given does not limit it. */
 export interface SliceOptions {
   /** Only events after, or before, this position. */
   readonly after?: string;
   readonly before?: string;
+  /** Default: `asc`, oldest first. */
   readonly order?: 'asc' | 'desc';
   readonly limit?: number;
+  /** Only events of these types. */
   readonly types?: readonly SessionEventType[];
 }
 
@@ -40,17 +43,28 @@ export interface ConfirmOptions extends SendOptions {
 
 /** Reading needs no worker: neither `get`, `list`, `events` nor `tail`. */
 export interface Sessions {
+  /**
+   * Recorded by the server at once, also when no worker runs yet.
+   * @throws AlreadyExistsError when the id names a session already, ended or not
+   */
   create(input: CreateSession, options?: CreateSessionOptions): Promise<CreatedSession>;
+  /** @throws NotFoundError */
   get(id: string): Promise<SessionResource>;
   /** Newest first. */
   list(options?: ListSessionsOptions): Promise<SessionListing[]>;
-  /** Ends the session: its hands are released, its log stays. Ended already is success. */
+  /**
+   * Ends the session: its hands are released with all that was kept of them, its log stays. Ended
+   * already is success. Resolves when it is asked for, not when it is done.
+   */
   archive(id: string): Promise<void>;
   /**
    * Resolves once the events are in the log.
    * @throws EventNotRecordedError after 10 s without a worker
+   * @throws InvalidInputError naming the event and the field, or a call that nothing waits for
+   * @throws SessionEndedError
    */
   send(id: string, input: SendInput, options?: SendOptions): Promise<SendResult>;
+  /** Stops what the session is doing; what the model said and its calls gave so far stays. */
   interrupt(id: string, options?: SendOptions): Promise<SendResult>;
   /** Answers a tool use that waits for a person. */
   confirm(
@@ -59,10 +73,19 @@ export interface Sessions {
     result: 'allow' | 'deny',
     options?: ConfirmOptions,
   ): Promise<SendResult>;
+  /**
+   * A slice of the log, of live sessions and ended ones.
+   * @throws CursorAbandonedError for a position of a run that was abandoned by a reset
+   */
   events(id: string, options?: SliceOptions): Promise<SessionEvent[]>;
   /** The log as it grows. A queued user event comes twice: `processed_at` is null at first. */
   tail(id: string, options?: TailOptions): AsyncGenerator<SessionEvent, void, undefined>;
+  /** What is being said and what else goes on, best effort: a look every 120 ms. */
   previews: WatchPreviews;
+  /**
+   * The first idle after the named event.
+   * @throws SessionEndedError, WaitTimeoutError
+   */
   waitUntilIdle(id: string, options: WaitOptions): Promise<EventOfType<'session.status_idle'>>;
 }
 

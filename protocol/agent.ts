@@ -16,8 +16,6 @@ export const HAND_TOOLS = ['bash', 'read', 'write', 'edit', 'glob', 'grep'] as c
 /** Server-side tools of the toolset: the Messages API runs them. Off unless enabled by name. */
 export const SERVER_TOOLS = ['web_search', 'web_fetch'] as const;
 
-export type HandToolName = (typeof HAND_TOOLS)[number];
-
 const ToolConfig = z.strictObject({
   name: z.enum([...HAND_TOOLS, ...SERVER_TOOLS]),
   enabled: z.boolean().optional(),

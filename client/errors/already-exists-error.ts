@@ -1,6 +1,7 @@
 import type { Subject } from '../subject.ts';
 import { DroverError } from './drover-error.ts';
 
+/** The id names another one already; ids are never used again. */
 export class AlreadyExistsError extends DroverError {
   readonly code = 'already_exists';
   readonly subject: Subject;

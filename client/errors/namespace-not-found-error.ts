@@ -1,5 +1,6 @@
 import { DroverError } from './drover-error.ts';
 
+/** The server does not serve the namespace that was asked for. */
 export class NamespaceNotFoundError extends DroverError {
   readonly code = 'namespace_not_found';
 

@@ -1,5 +1,6 @@
 import { DroverError } from './drover-error.ts';
 
+/** No answer came in time. What was asked may have been done: send again with the same id. */
 export class ServerUnreachableError extends DroverError {
   readonly code = 'server_unreachable';
   readonly address: string;

@@ -1,5 +1,6 @@
 import { DroverError } from './drover-error.ts';
 
+/** The session takes no more events; its log can still be read. */
 export class SessionEndedError extends DroverError {
   readonly code = 'session_ended';
 

@@ -1,5 +1,6 @@
 import { DroverError } from './drover-error.ts';
 
+/** What was waited for did not happen in the time given; the session goes on. */
 export class WaitTimeoutError extends DroverError {
   readonly code = 'wait_timeout';
 

@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { createPreviews, type PreviewEvent, toPreviewEvents } from '../../client/previews.ts';
+import type { Glimpse } from '../../client/glimpse.ts';
+import {
+  createPreviews,
+  type PreviewEvent,
+  toActivityEvents,
+  toPreviewEvents,
+} from '../../client/previews.ts';
 import type { RespondProgress } from '../../protocol/model-step.ts';
 
 function progress(text: string, over: Partial<RespondProgress> = {}): RespondProgress {
@@ -61,6 +67,41 @@ describe('between two looks', () => {
     ['the step is over → nothing', progress('ab'), undefined, []],
   ])('%s', (_name, previous, current, expected) => {
     expect(toPreviewEvents(previous, current)).toEqual(expected);
+  });
+});
+
+describe('what else goes on, between two looks', () => {
+  const look = (over: Partial<Glimpse> = {}): Glimpse => ({
+    open: true,
+    progress: undefined,
+    calls: [],
+    waiting: null,
+    ...over,
+  });
+  const call = (output_bytes: number) => ({ call_id: 't1', tail: 'x', output_bytes });
+  const said = (output_bytes: number) => ({
+    type: 'tool_progress',
+    tool_use_id: 't1',
+    tail: 'x',
+    output_bytes,
+  });
+
+  test.each<[string, Glimpse | undefined, Glimpse, unknown[]]>([
+    ['nothing → nothing', undefined, look(), []],
+    ['silence → nothing', undefined, look({ calls: [call(0)] }), []],
+    ['output → told', undefined, look({ calls: [call(5)] }), [said(5)]],
+    ['no more of it → nothing', look({ calls: [call(5)] }), look({ calls: [call(5)] }), []],
+    ['more → told', look({ calls: [call(5)] }), look({ calls: [call(9)] }), [said(9)]],
+    [
+      'it waits → told',
+      look(),
+      look({ waiting: 'for a node' }),
+      [{ type: 'session_waiting', reason: 'for a node' }],
+    ],
+    ['for the same → nothing', look({ waiting: 'a' }), look({ waiting: 'a' }), []],
+    ['no more → told', look({ waiting: 'a' }), look(), [{ type: 'session_waiting', reason: null }]],
+  ])('%s', (_name, previous, current, expected) => {
+    expect(toActivityEvents(previous, current)).toEqual(expected);
   });
 });
 
