@@ -66,6 +66,15 @@ describe('execute', () => {
     });
   });
 
+  test("another session's hand that is lost → says whose it is", async () => {
+    const { execute } = activitiesWith({
+      execute: async () => ({ ...SAID, is_error: true, lost: true }),
+    });
+    const result = await activityEnvironment().run(execute, { ...INPUT, session_id: 'borrower' });
+    expect(result).toMatchObject({ lost: true, events: [{ is_error: true }] });
+    expect(JSON.stringify(result)).toMatch(/said.*hand \\"main\\" of session s, which alone/);
+  });
+
   test('a lost hand is a result, and says so to the workflow', async () => {
     const { execute } = activitiesWith({
       execute: async () => ({ content: [], is_error: true, lost: true }),
@@ -97,8 +106,19 @@ describe('execute', () => {
     call.resolve(SAID);
     await result;
     const count = beats.length;
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    // Another call's beats tell that time enough has passed.
+    const other = pending();
+    const clock = activityEnvironment();
+    let ticks = 0;
+    clock.on('heartbeat', () => {
+      ticks += 1;
+    });
+    const ticking = clock.run(activitiesWith({ execute: other.execute }).execute, INPUT);
+    await waitFor('two beats of another call', () => ticks >= 2);
     expect(beats).toHaveLength(count);
+    await other.options();
+    other.resolve(SAID);
+    await ticking;
   });
 
   test('cancelled by the workflow → stops the call and returns its result', async () => {
@@ -144,6 +164,22 @@ describe('execute', () => {
       message: 'made before with another input',
     });
   });
+});
+
+test('release heartbeats while a workspace is kept', async () => {
+  const environment = activityEnvironment();
+  let beats = 0;
+  environment.on('heartbeat', () => {
+    beats += 1;
+  });
+  const { release } = activitiesWith({
+    release: async () => {
+      await waitFor('two heartbeats', () => beats === 2);
+      return undefined;
+    },
+  });
+  await environment.run(release, { hand: HAND, keep_workspace: true });
+  expect(beats).toBe(2);
 });
 
 describe('the environment picks the provider', () => {

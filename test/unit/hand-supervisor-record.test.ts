@@ -57,6 +57,13 @@ describe('who supervises a hand', () => {
     expect(readRecord(folder)?.instance).toBe('c');
   });
 
+  test('a record that is none of ours → read as none, and the next is claimed', () => {
+    writeFileSync(join(folder, 'supervisor-1.json'), JSON.stringify({ pid: '1', instance: 7 }));
+    expect(readRecord(folder)).toBeUndefined();
+    expect(claim(folder, record('mine'))).toBe(true);
+    expect(readRecord(folder)?.instance).toBe('mine');
+  });
+
   test('leaves no draft behind', () => {
     claim(folder, record('a'));
     claim(folder, record('b'));

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { HAND_VARIABLE } from '../../../hand/hand-processes.ts';
 import { openHandFolder } from './hand-folder.ts';
 import { programCache } from './program-cache.ts';
-import type { SupervisorReport, SupervisorSettings } from './supervisor-settings.ts';
+import { SupervisorReport, type SupervisorSettings } from './supervisor-settings.ts';
 
 const PROGRAM = fileURLToPath(new URL('./supervisor-main.ts', import.meta.url));
 
@@ -47,7 +47,15 @@ export async function startSupervisor(settings: SupervisorSettings): Promise<Sup
 async function readReport(stream: Readable, log: string): Promise<SupervisorReport> {
   for await (const line of createInterface({ input: stream })) {
     stream.destroy();
-    return JSON.parse(line) as SupervisorReport;
+    return toReport(line);
   }
   return { type: 'failed', message: `it ended before its hand was ready; see ${log}` };
+}
+
+function toReport(line: string): SupervisorReport {
+  try {
+    return SupervisorReport.parse(JSON.parse(line));
+  } catch {
+    return { type: 'failed', message: `it reported nonsense: ${line.slice(0, 200)}` };
+  }
 }

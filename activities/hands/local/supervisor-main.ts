@@ -7,14 +7,14 @@ import { fillProgramCache } from './program-cache.ts';
 import { repairHandFolder } from './repair-hand-folder.ts';
 import { supervise } from './supervisor.ts';
 import { birthOf, claim } from './supervisor-record.ts';
-import type { SupervisorReport, SupervisorSettings } from './supervisor-settings.ts';
+import { type SupervisorReport, SupervisorSettings } from './supervisor-settings.ts';
 
 // The supervisor of one hand: a process of its own, which outlives the worker that started it.
 
 const REPORT_FILE = 3;
 const FILL_CACHE_AFTER_MS = 1_000;
 
-const settings = JSON.parse(process.argv[2] ?? '{}') as SupervisorSettings;
+const settings = SupervisorSettings.parse(JSON.parse(process.argv[2] ?? '{}'));
 const { instance, generation, isolation } = settings;
 const folder = openHandFolder(settings.state_folder, settings);
 const socket = join(folder.sockets, instance.slice(0, 8));

@@ -1,21 +1,23 @@
 import { linkSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Isolation } from './supervisor-settings.ts';
+import { z } from 'zod';
+import { Isolation } from './supervisor-settings.ts';
 
 /**
  * Who supervises a hand. Records are numbered; the highest one counts, and a number is given once,
  * by a link that fails when the file is there. So of several supervisors that find the last one dead
  * exactly one becomes the next, without a lock that a dead process could hold.
  */
-export interface SupervisorRecord {
-  readonly pid: number;
+export const SupervisorRecord = z.object({
+  pid: z.int().positive(),
   /** Tells the process from a later one with the same pid. */
-  readonly birth: string;
-  readonly instance: string;
-  readonly generation: number;
-  readonly isolation: Isolation;
-  readonly socket: string;
-}
+  birth: z.string(),
+  instance: z.string(),
+  generation: z.int(),
+  isolation: Isolation,
+  socket: z.string(),
+});
+export type SupervisorRecord = Readonly<z.infer<typeof SupervisorRecord>>;
 
 const RECORD = /^supervisor-(\d+)\.json$/;
 
@@ -92,7 +94,7 @@ function pathOf(folder: string, number: number): string {
 
 function parse(path: string): SupervisorRecord | undefined {
   try {
-    return JSON.parse(readFileSync(path, 'utf8')) as SupervisorRecord;
+    return SupervisorRecord.safeParse(JSON.parse(readFileSync(path, 'utf8'))).data;
   } catch {
     return undefined;
   }

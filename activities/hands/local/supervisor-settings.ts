@@ -1,30 +1,35 @@
-import type { EnvironmentDefinition } from '../../../protocol/environment.ts';
+import { z } from 'zod';
+import { EnvironmentDefinition } from '../../../protocol/environment.ts';
 
 /** `required`: no isolation, no hand. `unconfined`: the operator takes that on. */
-export type Isolation = 'required' | 'unconfined';
+export const Isolation = z.enum(['required', 'unconfined']);
+export type Isolation = z.infer<typeof Isolation>;
 
 /** What a supervisor is started with: its one argument, as JSON. */
-export interface SupervisorSettings {
-  readonly state_folder: string;
-  readonly session_id: string;
-  readonly chain_id: string;
-  readonly name: string;
-  readonly generation: number;
-  readonly instance: string;
-  readonly isolation: Isolation;
-  readonly networking: EnvironmentDefinition['networking'];
+export const SupervisorSettings = z.object({
+  state_folder: z.string(),
+  session_id: z.string(),
+  chain_id: z.string(),
+  name: z.string(),
+  generation: z.int(),
+  instance: z.string(),
+  isolation: Isolation,
+  networking: EnvironmentDefinition.shape.networking,
   /** Time without a call after which the supervisor ends itself. */
-  readonly idle_ms: number;
+  idle_ms: z.number(),
   /** What an isolated hand may not read. */
-  readonly hidden_paths: readonly string[];
+  hidden_paths: z.array(z.string()).readonly(),
   /** `PATH` of programs. */
-  readonly path: string;
-}
+  path: z.string(),
+});
+export type SupervisorSettings = Readonly<z.infer<typeof SupervisorSettings>>;
 
 /** What a supervisor tells whoever started it, as one line on descriptor 3. */
-export type SupervisorReport =
-  | { readonly type: 'ready' }
+export const SupervisorReport = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('ready') }),
   /** Another supervisor has the hand. */
-  | { readonly type: 'taken' }
-  | { readonly type: 'isolation_missing'; readonly message: string }
-  | { readonly type: 'failed'; readonly message: string };
+  z.object({ type: z.literal('taken') }),
+  z.object({ type: z.literal('isolation_missing'), message: z.string() }),
+  z.object({ type: z.literal('failed'), message: z.string() }),
+]);
+export type SupervisorReport = z.infer<typeof SupervisorReport>;
