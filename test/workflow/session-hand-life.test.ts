@@ -4,7 +4,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { ReleaseInput } from '../../protocol/hand.ts';
 import { getSession, send, upgrade } from '../../protocol/messages.ts';
-import { calls, gate, says, scripted } from '../../rehearsal/script.ts';
+import { calls, fromConversation, gate, says, scripted } from '../../rehearsal/script.ts';
 import { type Harness, okHands, startHarness } from '../support/harness.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -68,7 +68,12 @@ describe('a hand near the end of its life', () => {
   });
 
   test('idle release earlier → that, and no timer is left', async () => {
-    const { hands, released } = shortLived();
+    const { hands, released } = shortLived({
+      provision: async ({ hand }) => ({
+        hand: { ...hand, provider: 'fake', instance: 'i' },
+        expires_at: new Date(Date.now() + 3_600_000).toISOString(),
+      }),
+    });
     harness = await startHarness({ player: scripted([use('a'), says('Done.')]), hands });
     const environment = { task_queue: harness.handsQueue, idle_release_seconds: 1 };
     const handle = await harness.start({ initial_events: ['go'], environment });
@@ -156,6 +161,42 @@ describe('a hand near the end of its life', () => {
     expect(seen).toEqual(['provision 1', 'release 1', 'released', 'provision 2']);
   });
 });
+
+test('a roll-over that is due while a hand is released → comes after it', async () => {
+  const releasing = Promise.withResolvers<void>();
+  const { hands, released } = shortLived({
+    provision: async ({ hand }) => ({
+      hand: { ...hand, provider: 'fake', instance: 'i' },
+      expires_at: new Date(Date.now() + 100).toISOString(),
+    }),
+  });
+  // More steps than a run of the suite takes, none of which needs the hand.
+  const player = fromConversation((request) => {
+    const step = request.messages.filter(({ role }) => role === 'assistant').length;
+    if (step === 0) return use('a');
+    return step < 60 ? says([calls('no_such_tool', {})]) : says('Done.');
+  });
+  harness = await startHarness({
+    player,
+    hands: {
+      ...hands,
+      release: async (input) => {
+        await hands.release(input);
+        const beat = setInterval(() => heartbeat(), 200);
+        await releasing.promise;
+        clearInterval(beat);
+      },
+    },
+  });
+  const handle = await harness.start({ initial_events: ['go'] });
+  const { runId } = await handle.describe();
+  await waitFor('many steps', () => harness.model.requests.length > 40);
+  expect(released).toHaveLength(1);
+  expect((await handle.describe()).runId).toBe(runId);
+  releasing.resolve();
+  await waitFor('another run', async () => (await handle.describe()).runId !== runId);
+  expect(released).toHaveLength(1);
+}, 60_000);
 
 describe('an idle session', () => {
   const pending = async (handle: WorkflowHandleWithFirstExecutionRunId) => ({
