@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -130,18 +130,6 @@ describe('an allowed host', () => {
     expect(await upload(plain('/count'))).toEqual({ code: 0, text: `${BIG_BYTES} bytes\n` });
     expect(await upload(tls('/count'))).toEqual({ code: 0, text: `${BIG_BYTES} bytes\n` });
   });
-
-  test('a client that reads slowly → the proxy holds little of the answer', async () => {
-    writeFileSync(join(FOLDER, 'served/big.txt'), Buffer.alloc(4 * BIG_BYTES));
-    const memory = () => {
-      const status = readFileSync(`/proc/${egress.process.pid}/status`, 'utf8');
-      return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1]) / 1024;
-    };
-    const before = memory();
-    const slow = 'curl -sS --limit-rate 20M -m 4 -o /dev/null';
-    await Promise.all([run(`${slow} ${plain('/big.txt')}`), run(`${slow} ${tls('/big.txt')}`)]);
-    expect(memory() - before).toBeLessThan(64);
-  });
 });
 
 describe('what is not allowed', () => {
@@ -183,13 +171,6 @@ describe('what is not allowed', () => {
   test('a redirect to another host → the next request is checked by itself', async () => {
     const { text } = await run(`curl -sSL ${plain('/away')}`);
     expect(text).toContain(refused('[::1]'));
-  });
-
-  test('a large body to another host → is not sent', async () => {
-    const command = 'curl -sS -T big -w "%{size_upload}" http://example.com/';
-    const { text } = await run(`head -c ${BIG_BYTES} /dev/zero > big; ${command}`);
-    expect(text).toContain(refused('example.com'));
-    expect(Number(text.split('\n').at(-1))).toBeLessThan(BIG_BYTES / 10);
   });
 
   test('a name of a private address → refused, though it is allowed', async () => {

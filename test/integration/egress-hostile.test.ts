@@ -274,6 +274,84 @@ describe('where a name leads', () => {
   });
 });
 
+describe('a body that waits to be asked for', () => {
+  const head = (url: string) =>
+    lines(
+      `PUT ${url} HTTP/1.1`,
+      'Host: x',
+      credentials(),
+      CLOSE,
+      'Content-Length: 4',
+      'Expect: 100-continue',
+    );
+
+  test('its host is not allowed → is not asked for', async () => {
+    const { port } = await open();
+    expect(await send(port, head('http://evil.test/'))).toMatch(/^HTTP\/1\.1 403 /);
+  });
+
+  test('its host is allowed → is asked for once', async () => {
+    const { port } = await open();
+    const said = await send(port, `${head(`http://${up()}/`)}body`);
+    expect(said.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 100', 'HTTP/1.1 200']);
+    expect(bodies).toEqual(['body']);
+  });
+});
+
+describe('a client that does not read', () => {
+  const OFFERED_BYTES = 512 * 1024 * 1024;
+
+  /** An upstream that says more than anybody should hold. */
+  async function flood(first: string): Promise<{ readonly port: number; taken(): number }> {
+    const sockets: Socket[] = [];
+    let taken = 0;
+    const server = createTcpServer((socket) => {
+      sockets.push(socket);
+      socket.on('error', () => {});
+      socket.write(first);
+      const chunk = Buffer.alloc(1024 * 1024);
+      const say = (): void => {
+        if (taken >= OFFERED_BYTES || socket.destroyed) return;
+        socket.write(chunk, () => {
+          taken += chunk.length;
+          say();
+        });
+      };
+      say();
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    closing.push(async () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    });
+    return { port: (server.address() as AddressInfo).port, taken: () => taken };
+  }
+
+  test.each([
+    ['a tunnel', 'CONNECT', (host: string) => host, ''],
+    ['a plain request', 'GET', (host: string) => `http://${host}/`, 'HTTP/1.1 200 OK\r\n\r\n'],
+  ])('%s → the upstream is not read either', async (_what, method, url, first) => {
+    const upstream = await flood(first);
+    const host = `up.test:${upstream.port}`;
+    const { port } = await open();
+    const client = connect(port, '127.0.0.1');
+    closing.push(async () => void client.destroy());
+    client.write(
+      lines(`${method} ${url(host)} HTTP/1.1`, 'Host: x', credentials({ hosts: [host] })),
+    );
+    await waitFor('the upstream to be read', () => upstream.taken() > 0);
+    let last = { taken: -1, at: performance.now() };
+    await waitFor('it to be read no more', () => {
+      const taken = upstream.taken();
+      if (taken !== last.taken) last = { taken, at: performance.now() };
+      return performance.now() - last.at > 1_000;
+    });
+    // Sockets on the way hold some megabytes.
+    expect(upstream.taken()).toBeLessThan(OFFERED_BYTES / 8);
+  });
+});
+
 describe('limits', () => {
   /** A tunnel that stays open, to an upstream that says what it hears. */
   async function echo(): Promise<{ readonly port: number; readonly sockets: Socket[] }> {
