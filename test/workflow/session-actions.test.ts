@@ -99,13 +99,24 @@ describe('always_ask', () => {
 
   test('an interrupt while it waits → the calls are closed, a message after it starts anew', async () => {
     harness = await startHarness({
-      player: scripted([says([calls('bash', { command: 'one' }, 'toolu_a')]), says('Fine.')]),
+      player: scripted([
+        says([calls('bash', { command: 'one' }, 'toolu_a'), calls('weather', {}, 'toolu_w')]),
+        says('Fine.'),
+      ]),
     });
-    const handle = await harness.start({ initial_events: ['go'], agent: asking });
+    const weather = { type: 'custom', name: 'weather', description: 'Tells it.' } as const;
+    const tools = [...asking.tools, { ...weather, input_schema: { type: 'object' as const } }];
+    const handle = await harness.start({ initial_events: ['go'], agent: { ...asking, tools } });
     await untilStopped(handle, 'requires_action');
     await handle.executeUpdate(send, { args: [[{ type: 'user.interrupt' }, 'do nothing then']] });
     await untilStopped(handle, 'end_turn');
-    expect(await resultOf(handle, 'toolu_a')).toMatchObject({ isError: true });
+    const asked = JSON.stringify(await resultOf(handle, 'toolu_a'));
+    expect(asked).toMatch(/"isError":true/);
+    expect(asked).toMatch(/before this call was allowed; it did not run/);
+    // The client may have run it.
+    expect(JSON.stringify(await resultOf(handle, 'toolu_w'))).toMatch(
+      /whether it ran is not known/,
+    );
     expect(await messagesOf(handle)).toEqual(['Fine.']);
   });
 

@@ -145,11 +145,16 @@ describe('hands of a session', () => {
     });
     const handle = await harness.start({
       initial_events: ['go'],
-      environment: { task_queue: harness.handsQueue, idle_release_seconds: 1 },
+      environment: {
+        task_queue: harness.handsQueue,
+        idle_release_seconds: 1,
+        config: { snapshot: { max_mib: 5 } },
+      },
     });
     await harness.untilIdle(handle);
     await waitFor('the release', () => released.length === 1);
-    expect(released[0]?.keep_workspace).toBe(true);
+    const snapshot = { max_mib: 5, excludes: [] };
+    expect(released[0]).toMatchObject({ keep_workspace: true, snapshot });
     await waitFor('no hand', async () => {
       const { hands } = await handle.query(getSession);
       return Object.keys(hands).length === 0;
