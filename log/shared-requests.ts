@@ -44,8 +44,11 @@ export function createSharedRequests<Result>(
   return async (key, call, signal) => {
     if (signal.aborted) return undefined;
     const request = underWay.get(key) ?? start(key, call);
-    const { promise: aborted, resolve } = Promise.withResolvers<undefined>();
-    const onAbort = () => resolve(undefined);
+    // Programs on Node 20 use this: it has no Promise.withResolvers.
+    let onAbort = (): void => {};
+    const aborted = new Promise<undefined>((resolve) => {
+      onAbort = () => resolve(undefined);
+    });
     signal.addEventListener('abort', onAbort, { once: true });
     request.waiting += 1;
     try {
