@@ -212,8 +212,8 @@ function isBorrowed({ hand, session_id }: ExecuteInput): boolean {
 /** The provider speaks to the owner, who gets a new one by calling again. */
 function whoseItIs({ hand }: ExecuteInput): string {
   return (
-    `This is hand "${hand.name}" of session ${hand.session_id}, which alone can make it anew; ` +
-    'further calls of this session on it will not run.'
+    `A next call makes it anew for its owner alone: it is hand "${hand.name}" of session ` +
+    `${hand.session_id}. Further calls of this session on it will not run.`
   );
 }
 

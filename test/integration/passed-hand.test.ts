@@ -49,7 +49,7 @@ test('a session uses the sandbox of another one, until its owner ends', async ()
   await borrower.executeUpdate(send, { args: ['shared: cat file'] });
   await harness.untilIdle(borrower);
   const lost = (await resultsOf(borrower.workflowId)).at(-1);
-  expect(lost).toContain(`hand \\"main\\" of session ${owner.workflowId}, which alone`);
+  expect(lost).toContain(`hand \\"main\\" of session ${owner.workflowId}. Further calls`);
   expect((await borrower.query(getSession)).hands).toEqual({});
   await borrower.cancel();
 });
