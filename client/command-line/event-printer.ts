@@ -1,7 +1,7 @@
 import { assertNever } from '../../protocol/assert-never.ts';
 import type { SessionEvent } from '../../protocol/session-event.ts';
 import type { PreviewEvent } from '../previews.ts';
-import { formatEvent, withoutControls } from './format-event.ts';
+import { formatEvent, nameUse, withoutControls } from './format-event.ts';
 import { styleFor } from './style.ts';
 
 export interface Output {
@@ -24,7 +24,23 @@ export function createEventPrinter(output: Output): EventPrinter {
   const style = styleFor(output);
   const recent = new Set<string>();
   const answered = new Set<string>();
+  const uses = new Map<string, string>();
+  let lastUse: string | undefined;
   const live = createLiveLine(output);
+
+  /** Of which call a result is, where another call stands above it. */
+  function whose(event: SessionEvent): string {
+    if (event.type === 'agent.tool_use') {
+      uses.set(event.id, nameUse(event));
+      lastUse = event.id;
+    }
+    if (event.type !== 'agent.tool_result') return '';
+    const use = uses.get(event.tool_use_id);
+    const isAbove = lastUse === event.tool_use_id;
+    uses.delete(event.tool_use_id);
+    lastUse = undefined;
+    return use === undefined || isAbove ? '' : `${style('dim', `result of ${use}`)}\n`;
+  }
 
   return {
     event(event) {
@@ -37,7 +53,7 @@ export function createEventPrinter(output: Output): EventPrinter {
       const text = formatEvent(event, style);
       if (text === undefined) return;
       live.clear();
-      output.write(`${text}\n`);
+      output.write(`${whose(event)}${text}\n`);
     },
     preview(event) {
       if (output.isTTY !== true) return;

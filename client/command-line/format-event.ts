@@ -60,10 +60,20 @@ type ToolUse = Extract<
   { type: 'agent.tool_use' | 'agent.custom_tool_use' | 'agent.mcp_tool_use' }
 >;
 
-function toolUse(event: ToolUse, style: Style): string {
-  const { name, input, id } = event;
+function subjectOf({ input }: Pick<ToolUse, 'input'>): string {
   const subject = input['command'] ?? input['file_path'] ?? input['pattern'];
-  const words = typeof subject === 'string' ? subject : JSON.stringify(input);
+  return typeof subject === 'string' ? subject : JSON.stringify(input);
+}
+
+/** A tool use in one line. */
+export function nameUse(event: Pick<ToolUse, 'name' | 'input'>): string {
+  const [line = ''] = subjectOf(event).split('\n');
+  return withoutControls(`${event.name}: ${shorten(line)}`);
+}
+
+function toolUse(event: ToolUse, style: Style): string {
+  const { name, id } = event;
+  const words = subjectOf(event);
   const asks = event.type !== 'agent.custom_tool_use' && event.evaluated_permission === 'ask';
   const waits = asks || event.type === 'agent.custom_tool_use';
   const suffix = waits

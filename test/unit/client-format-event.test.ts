@@ -124,6 +124,22 @@ describe('printing', () => {
     expect(written()).toBe('agent: hello\n');
   });
 
+  test('results of parallel calls say whose they are, one right under its call does not', () => {
+    const { printer, written } = record(false);
+    const read = (id: string): SessionEvent => ({ ...use({ file_path: id }), id });
+    const answer = (id: string): SessionEvent => ({
+      ...event({ type: 'agent.tool_result', tool_use_id: id, content: [text(`of ${id}`)] }),
+      id: `result ${id}`,
+    });
+    for (const each of [read('a'), answer('a'), read('b'), read('c'), answer('c'), answer('b')]) {
+      printer.event(each);
+    }
+    expect(written().split('\n')).toEqual([
+      ...['bash: a', '  | of a', 'bash: b', 'bash: c'],
+      ...['  | of c', 'result of bash: b', '  | of b', ''],
+    ]);
+  });
+
   test('on a terminal: the preview is one line that the event replaces', () => {
     const { printer, written } = record(true);
     printer.preview(started);
