@@ -1,3 +1,5 @@
+import { createCloneTool } from './clone-repository.ts';
+import { createInstallTool } from './install-packages.ts';
 import type { Tools } from './pod-hand.ts';
 
 export interface SetupToolsOptions {
@@ -6,6 +8,9 @@ export interface SetupToolsOptions {
 }
 
 /** What provisioning may ask of a pod: each a journaled call, so that no attempt repeats it. */
-export function createSetupTools(_options: SetupToolsOptions): Tools {
-  return {};
+export function createSetupTools({ variables }: SetupToolsOptions): Tools {
+  return {
+    install_packages: createInstallTool(variables),
+    clone_repository: createCloneTool(variables),
+  };
 }

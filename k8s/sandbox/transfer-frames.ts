@@ -25,6 +25,8 @@ export type TransferOrder =
   | { readonly type: 'pack'; readonly excludes: readonly string[] }
   /** Answers `send` or `restored`; the workspace follows as content after `send`. */
   | { readonly type: 'unpack'; readonly snapshot: string }
+  /** The content of a file follows; answers `received`, or `refused` and why. */
+  | { readonly type: 'receive'; readonly path: string }
   /** Answers `listing`; to `want` with the content of each file that is wanted. */
   | { readonly type: 'collect' };
 

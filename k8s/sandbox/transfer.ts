@@ -3,6 +3,8 @@ import type { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { listOutputs, readOutput } from './collect-outputs.ts';
 import { packWorkspace } from './pack-workspace.ts';
+import { wordsOfPath } from './path-failure.ts';
+import { PathRefusedError, receiveFile } from './receive-file.ts';
 import {
   expectMessage,
   readContent,
@@ -36,7 +38,7 @@ export async function serveTransfer(transfer: Transfer): Promise<void> {
   );
   try {
     await obey(
-      (await expectMessage(frames, 'pack', 'unpack', 'collect')) as TransferOrder,
+      (await expectMessage(frames, 'pack', 'unpack', 'collect', 'receive')) as TransferOrder,
       transfer,
     );
   } catch (error) {
@@ -54,6 +56,8 @@ async function obey(order: TransferOrder, transfer: Transfer): Promise<void> {
       return pack(order.excludes, transfer);
     case 'unpack':
       return unpack(order.snapshot, transfer);
+    case 'receive':
+      return receive(order.path, transfer);
     default:
       return collect(transfer);
   }
@@ -109,6 +113,16 @@ function readMark(path: string): string | undefined {
     return (JSON.parse(readFileSync(path, 'utf8')) as { readonly snapshot: string }).snapshot;
   } catch {
     return undefined;
+  }
+}
+
+async function receive(path: string, { frames, output }: Transfer): Promise<void> {
+  try {
+    await receiveFile(path, readContent(frames));
+    await writeMessage(output, { type: 'received' });
+  } catch (error) {
+    if (!(error instanceof PathRefusedError)) throw error;
+    await writeMessage(output, { type: 'refused', message: wordsOfPath(path, error) });
   }
 }
 

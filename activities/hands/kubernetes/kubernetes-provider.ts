@@ -37,6 +37,7 @@ import { createHandWorkspaces, type HandWorkspaces } from './hand-workspaces.ts'
 import { lostOutcome } from './lost-hand.ts';
 import { prepareHand } from './prepare-hand.ts';
 import { refuseInlinePool } from './refuse-inline-pool.ts';
+import { refuseRecipe } from './refuse-recipe.ts';
 import { toFailure, toSandboxFailure } from './sandbox-failure.ts';
 import { toSetupSteps } from './setup-steps.ts';
 import { createWarmPools, type WarmPools } from './warm-pools.ts';
@@ -84,6 +85,7 @@ const SUPPORTS: readonly (keyof HandConfig)[] = [
   'memory_mib',
   'disk_mib',
   'max_lifetime_seconds',
+  'packages',
   'runtime_class_name',
   'node_selector',
   'snapshot',
@@ -122,6 +124,7 @@ class KubernetesHands implements KubernetesProvider {
   async provision(input: ProvisionInput, options?: ProvisionOptions): Promise<ProvisionedHand> {
     const { hand } = input;
     refuseInlinePool(input);
+    refuseRecipe(input);
     const wanted = toHandJob(this.#recipeOf(input.environment.definition));
     try {
       await this.#ends.releaseEarlier(input);
@@ -213,7 +216,7 @@ class KubernetesHands implements KubernetesProvider {
     const workspace = await this.#workspaces.plan(input.hand);
     const setup = {
       configuration: toHandConfiguration(temporalNamespace, input, { ...workspace, variables }),
-      steps: [...workspace.steps, ...toSetupSteps(input)],
+      steps: [...workspace.steps, ...toSetupSteps(input, this.#options.store)],
     };
     try {
       await prepareHand(this.#cluster, pod, connection, setup, { answerMs, ...options });

@@ -1,7 +1,19 @@
 import type { ProvisionInput } from '../../../protocol/hand.ts';
+import type { Store } from '../../../store/store.ts';
+import { fileStep } from './file-step.ts';
 import type { SetupStep } from './hand-setup.ts';
+import { packageSteps } from './package-steps.ts';
+import { repositoryStep } from './repository-step.ts';
 
 /** What is done in a new pod before its first call, in this order. */
-export function toSetupSteps(_input: ProvisionInput): readonly SetupStep[] {
-  return [];
+export function toSetupSteps(
+  { environment, resources }: ProvisionInput,
+  store: Store,
+): readonly SetupStep[] {
+  return [
+    ...packageSteps(environment.definition),
+    ...resources.flatMap((one) => (one.type === 'github_repository' ? [repositoryStep(one)] : [])),
+    // After them: a file may be meant for a place within a repository.
+    ...resources.flatMap((one) => (one.type === 'file' ? [fileStep(one, store)] : [])),
+  ];
 }
