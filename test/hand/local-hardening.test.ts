@@ -5,6 +5,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { findHandFolder } from '../../activities/hands/local/hand-folder.ts';
 import { MAX_PROCESSES } from '../../activities/hands/local/limits.ts';
+import { readRecord } from '../../activities/hands/local/supervisor-record.ts';
+import { signal } from '../../hand/end-processes.ts';
 import { EnvironmentDefinition } from '../../protocol/environment.ts';
 import { FAILURE } from '../../protocol/failure.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -155,6 +157,27 @@ describe('provision that nobody waits for any more', () => {
     await outcome;
     expect(isStopped(hand.instance.instance)).toBe(true);
   });
+});
+
+describe('a release that is cut short', () => {
+  const hands = useLocalHands();
+
+  test.each([{ afterMs: 0 }, { afterMs: 3 }, { afterMs: 15 }])(
+    'its supervisor killed $afterMs ms into it → the next release leaves nothing',
+    async ({ afterMs }) => {
+      const hand = await hands().provision();
+      await hand.bash('setsid sleep 1000 & sleep 1000 &');
+      const { root } = findHandFolder(hands().stateFolder, hand.instance);
+      const pid = readRecord(root)?.pid ?? 0;
+      const releasing = hands().provider.release({ hand: hand.instance, keep_workspace: false });
+      await delay(afterMs);
+      signal(pid, 'SIGKILL');
+      await releasing.catch(() => {});
+      await hands().another().release({ hand: hand.instance, keep_workspace: false });
+      expect(processesMentioning(hand.instance.instance)).toEqual([]);
+      expect(existsSync(root)).toBe(false);
+    },
+  );
 });
 
 /** Stops the daemon as a command can, and leaves no call open. */
