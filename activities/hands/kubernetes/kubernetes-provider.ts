@@ -30,6 +30,7 @@ import { acquireJob, giveUpJob } from './acquire-job.ts';
 import { awaitPod, NoPodError } from './await-pod.ts';
 import { deleteHandJob } from './delete-hand-job.ts';
 import { createHandEnds, type HandEnds } from './end-hand.ts';
+import { expiryOf } from './expiry-of.ts';
 import { toHandConfiguration } from './hand-configuration.ts';
 import { egressVariables, type HandEgress, networkOf } from './hand-egress.ts';
 import { createHandStreams, type HandStreams } from './hand-streams.ts';
@@ -189,7 +190,8 @@ class KubernetesHands implements KubernetesProvider {
         this.pools.podOf(job) ?? (await awaitPod(this.#cluster, job, { startMs, ...options }));
       const instance = pod.metadata?.uid ?? '';
       await this.#prepare(input, { pod, job }, options);
-      return { instance };
+      const expires_at = expiryOf(job, pod);
+      return expires_at === undefined ? { instance } : { instance, expires_at };
     } catch (error) {
       // Nothing ran in it. One that stays would be nobody's if the session ends meanwhile.
       if (error instanceof NoPodError) await giveUpJob(this.#cluster, job).catch(ignoreRefusal);
