@@ -159,21 +159,22 @@ describe('provision that nobody waits for any more', () => {
   });
 });
 
-describe('a release that is cut short', () => {
+describe('release of a hand whose supervisor is killed', () => {
   const hands = useLocalHands();
 
-  test.each([{ afterMs: 0 }, { afterMs: 3 }, { afterMs: 15 }])(
-    'its supervisor killed $afterMs ms into it → the next release leaves nothing',
+  test.each([{ afterMs: undefined }, { afterMs: 0 }, { afterMs: 3 }, { afterMs: 15 }])(
+    'before it, or $afterMs ms into it → nothing is left',
     async ({ afterMs }) => {
+      const { provider, stateFolder } = hands();
       const hand = await hands().provision();
       await hand.bash('setsid sleep 1000 & sleep 1000 &');
-      const { root } = findHandFolder(hands().stateFolder, hand.instance);
+      const { root } = findHandFolder(stateFolder, hand.instance);
       const pid = readRecord(root)?.pid ?? 0;
-      const releasing = hands().provider.release({ hand: hand.instance, keep_workspace: false });
-      await delay(afterMs);
+      if (afterMs === undefined) signal(pid, 'SIGKILL');
+      const releasing = provider.release({ hand: hand.instance, keep_workspace: false });
+      await delay(afterMs ?? 0);
       signal(pid, 'SIGKILL');
-      await releasing.catch(() => {});
-      await hands().another().release({ hand: hand.instance, keep_workspace: false });
+      await releasing;
       expect(processesMentioning(hand.instance.instance)).toEqual([]);
       expect(existsSync(root)).toBe(false);
     },
