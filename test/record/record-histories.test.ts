@@ -185,3 +185,61 @@ test('a registered agent', async () => {
   await keep('registry-agent', entity);
   await keep('registered-session', handle);
 });
+
+test('several hands: one near its end, one lost, one of another session', async () => {
+  const released: string[] = [];
+  harness = await startHarness({
+    player: scripted([
+      says([
+        calls('bash', { command: 'a' }),
+        calls('bash', { command: 'b', hand: 'gpu' }),
+        calls('bash', { command: 'c', hand: 'shared' }),
+      ]),
+      says('Done.'),
+      says([
+        calls('bash', { command: 'd' }),
+        calls('bash', { command: 'e', hand: 'gpu' }),
+        calls('bash', { command: 'f', hand: 'shared' }),
+      ]),
+      says('Done again.'),
+    ]),
+    hands: okHands({
+      provision: async ({ hand }) => ({
+        hand: { ...hand, provider: 'fake', instance: `${hand.name}-${hand.generation}` },
+        ...(hand.name === 'main' && hand.generation === 1
+          ? { expires_at: new Date(Date.now() + 2_000).toISOString() }
+          : {}),
+      }),
+      execute: async ({ hand, call }) => ({
+        events: [{ type: 'agent.tool_result', tool_use_id: call.id, content: [] }],
+        ...(hand.name === 'main' ? {} : { lost: true as const }),
+      }),
+      release: async ({ hand }) => {
+        released.push(hand.name);
+        return undefined;
+      },
+    }),
+  });
+  const { handsQueue: task_queue } = harness;
+  const passed = { session_id: 'owner', chain_id: 'chain', name: 'box', generation: 1 };
+  const handle = await harness.start({
+    initial_events: ['go'],
+    resources: [{ type: 'file', file_id: 'file_1' }],
+    hands: {
+      gpu: { task_queue },
+      shared: { type: 'hand', ...passed, provider: 'fake', instance: 'box-1', task_queue },
+    },
+  });
+  await untilStopped(handle, 'end_turn');
+  await waitFor('the release of main', () => released.includes('main'));
+  await handle.signal('upgrade');
+  await waitFor('another run', async () => {
+    return (await handle.describe()).runId !== handle.firstExecutionRunId;
+  });
+  await handle.executeUpdate(send, { args: ['again'], updateId: 'again' });
+  await waitFor('the second turn', () => harness.model.requests.length === 4);
+  await untilStopped(handle, 'end_turn');
+  await handle.cancel();
+  await handle.result().catch(() => {});
+  await keep('several-hands', handle);
+});

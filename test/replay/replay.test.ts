@@ -15,6 +15,14 @@ interface History {
 }
 
 const FOLDER = fileURLToPath(new URL('../histories/', import.meta.url));
+const KINDS = [
+  'tools',
+  'actions',
+  'roll-over',
+  'registered-session',
+  'registry-agent',
+  'several-hands',
+];
 const files = readdirSync(FOLDER).filter((file) => file.endsWith('.json'));
 
 /** Histories of real runs. One that no longer replays would break sessions in the field. */
@@ -41,7 +49,7 @@ describe('kept histories', () => {
   }
 
   test('there are some of every kind', () => {
-    for (const kind of ['tools', 'actions', 'roll-over', 'registered-session', 'registry-agent']) {
+    for (const kind of KINDS) {
       expect(files.some((file) => file.startsWith(kind))).toBe(true);
     }
   });
