@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs';
+import type { V1Job } from '@kubernetes/client-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { KubernetesProvider } from '../../activities/hands/kubernetes/kubernetes-provider.ts';
 import { signToken } from '../../egress/hand-token.ts';
+import { LABEL } from '../../k8s/hand-labels.ts';
+import { EnvironmentDefinition } from '../../protocol/environment.ts';
 import { type DevServer, startDevServer } from '../support/dev-server.ts';
 import { startUpstream, type Upstream } from '../support/egress-upstream.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -182,6 +185,42 @@ describeCluster('the network of a hand', (cluster) => {
       hands.releaseLater({ ...input.hand, provider: 'kubernetes', instance: made.instance });
       expect((await second.provision(input)).instance).toBe(made.instance);
     });
+  });
+
+  test('a hand out of a pool → is let out to its own hosts, by its own token', async () => {
+    const { admin, namespace } = cluster();
+    const jobs = `/apis/batch/v1/namespaces/${namespace}/jobs`;
+    const provider = await hands.worker({ egress: deployed.egress });
+    const definition = EnvironmentDefinition.parse({
+      provider: 'kubernetes',
+      config: { warm_pool_size: 1 },
+      networking: { type: 'limited', allowed_hosts: upHosts() },
+    });
+    const environment = { id: 'pooled', version: 1, definition };
+    provider.pools.want({ environments: [environment], isComplete: true });
+    await waitFor(
+      'a pooled Job to be ready',
+      async () => {
+        await provider.pools.keep();
+        return provider.pools.readyCount() === 1;
+      },
+      60_000,
+    );
+    provider.pools.want({ environments: [], isComplete: true });
+    const { items } = await admin.get<{ items: readonly V1Job[] }>(jobs, {
+      labelSelector: `${LABEL.pool}`,
+    });
+    const input = { ...toProvisionInput(), environment };
+    const { instance } = await provider.provision(input);
+    const hand = { ...input.hand, provider: 'kubernetes', instance };
+    hands.releaseLater(hand);
+    const [pod] = await hands.podsOf(hand);
+    expect(items.map(({ metadata }) => metadata?.name)).toContain(
+      pod?.metadata?.labels?.['batch.kubernetes.io/job-name'],
+    );
+    const made = toTestHand(provider, hand);
+    await untilOpen(made);
+    expect((await made.bash(`${curl} http://example.com/`)).text).toContain('403 host example.com');
   });
 
   test('no network → not even the proxy', async () => {

@@ -99,7 +99,7 @@ function addressesOf({ status }: V1Pod): string[] {
   return addresses;
 }
 
-/** When the Job ends whatever runs in it. */
+/** When the Job ends whatever runs in it, or a little later: the same however much is known of it. */
 function expiryOf({ metadata, spec }: V1Job): number {
   const createdMs = new Date(metadata?.creationTimestamp ?? Number.NaN).getTime();
   const lifetimeSeconds = spec?.activeDeadlineSeconds ?? Number.NaN;
