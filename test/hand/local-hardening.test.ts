@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { findHandFolder } from '../../activities/hands/local/hand-folder.ts';
 import { MAX_PROCESSES } from '../../activities/hands/local/limits.ts';
-import { readRecord } from '../../activities/hands/local/supervisor-record.ts';
+import { birthOf, readRecord } from '../../activities/hands/local/supervisor-record.ts';
 import { signal } from '../../hand/end-processes.ts';
 import { EnvironmentDefinition } from '../../protocol/environment.ts';
 import { FAILURE } from '../../protocol/failure.ts';
@@ -170,7 +170,10 @@ describe('release of a hand whose supervisor is killed', () => {
       await hand.bash('setsid sleep 1000 & sleep 1000 &');
       const { root } = findHandFolder(stateFolder, hand.instance);
       const pid = readRecord(root)?.pid ?? 0;
-      if (afterMs === undefined) signal(pid, 'SIGKILL');
+      if (afterMs === undefined) {
+        signal(pid, 'SIGKILL');
+        await waitFor('its death', () => birthOf(pid) === undefined);
+      }
       const releasing = provider.release({ hand: hand.instance, keep_workspace: false });
       await delay(afterMs ?? 0);
       signal(pid, 'SIGKILL');
