@@ -52,7 +52,7 @@ describeCluster('a hand in a cluster', (cluster) => {
     const [first, named, next] = await Promise.all([
       hands.provision({ session }),
       hands.provision({ session, name: 'second' }),
-      hands.provision({ session, generation: 2 }),
+      hands.provision({ session, generation: 3 }),
     ]);
     await first.bash('touch mine');
     expect(await named.bash('ls')).toEqual({ text: '', is_error: false });

@@ -119,7 +119,7 @@ describeCluster('a session whose hand is in a cluster', (cluster) => {
     expect(results).toEqual([
       '1000',
       'waiting for a kill\n1',
-      expect.stringMatching(/^Outcome unknown: the sandbox was lost .* new, empty sandbox/),
+      expect.stringMatching(/^Outcome unknown: the sandbox was lost .* gets a new sandbox/),
       expect.stringMatching(/^\[this is a new, empty sandbox: .*\]\n0$/),
     ]);
     await handle.cancel();
