@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { bounded } from './bounded.ts';
 import { HandKey } from './hand-key.ts';
 import { RegistryId } from './registry-id.ts';
 
@@ -69,6 +70,8 @@ export const ASSUMPTIONS = {
 
 export type Assumption = keyof typeof ASSUMPTIONS;
 
+const MAX_TOOLS = 500;
+
 /** An agent, in the shape of the Managed Agents API (`resources/beta/agents`), with Drover's defaults. */
 export const AgentDefinition = z
   .strictObject({
@@ -76,7 +79,11 @@ export const AgentDefinition = z
     description: z.string().nullish(),
     model: Model.default({ id: 'claude-sonnet-5-5' }),
     system: z.string().nullish(),
-    tools: z.array(z.discriminatedUnion('type', [AgentToolset, CustomTool])).default([]),
+    tools: bounded(
+      z.array(z.discriminatedUnion('type', [AgentToolset, CustomTool])),
+      MAX_TOOLS,
+      'tools',
+    ).default([]),
     metadata: z.record(z.string(), z.string()).default({}),
     /** Output tokens of one answer. */
     max_tokens: z.int().min(1).default(32_000),

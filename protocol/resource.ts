@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { bounded } from './bounded.ts';
 
 /** Git must not take it for an option, and no secret may enter the history. */
 const RemoteUrl = z
@@ -63,10 +64,8 @@ export type SessionResourceInput = z.input<typeof SessionResourceSpec>;
 const MAX_RESOURCES = 100;
 
 /** Resources of one session: no two at the same path. */
-export const SessionResourceSpecs = z
-  .array(SessionResourceSpec)
-  .max(MAX_RESOURCES)
-  .superRefine((resources, context) => {
+export const SessionResourceSpecs = bounded(
+  z.array(SessionResourceSpec).superRefine((resources, context) => {
     const taken = new Set<string>();
     for (const [index, resource] of resources.entries()) {
       const path = mountPathOf(resource);
@@ -76,7 +75,10 @@ export const SessionResourceSpecs = z
       }
       taken.add(path);
     }
-  });
+  }),
+  MAX_RESOURCES,
+  'resources',
+);
 
 /** Where in the hand a resource is put. */
 export function mountPathOf(resource: SessionResourceSpec): string {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { AgentDefinition, AgentReference, type ResolvedAgent } from './agent.ts';
+import { bounded } from './bounded.ts';
 import {
   EnvironmentDefinition,
   EnvironmentReference,
@@ -60,10 +61,7 @@ export const SessionInput = z.preprocess(
       /** Of hand `main`. */
       environment: EnvironmentSource.optional(),
       /** Hands by name; `main` is there without being named. */
-      hands: z
-        .record(HandKey, HandSource)
-        .refine((hands) => Object.keys(hands).length <= MAX_HANDS, `at most ${MAX_HANDS} hands`)
-        .optional(),
+      hands: bounded(z.record(HandKey, HandSource), MAX_HANDS, 'hands').optional(),
       /** Put into hand `main` as it is made. */
       resources: SessionResourceSpecs.default([]),
       initial_events: UserEvents.optional(),

@@ -198,6 +198,12 @@ describe('hostile starts', () => {
   test.each<[string, unknown, RegExp]>([
     ['a roll-over that was none', { continued: {} }, /^input\.continued: written by a roll-over/],
     ['500,000 tools that are none', { agent: { tools: Array(500_000).fill(0) } }, /^input\.agent/],
+    ['500,000 resources', { resources: Array(500_000).fill(0) }, /^input\.resources: holds 500000/],
+    [
+      '50,000 hands',
+      { hands: Object.fromEntries(Array.from({ length: 50_000 }, (_, hand) => [hand, 0])) },
+      /^input\.hands: holds 50000 hands; at most 16/,
+    ],
     [
       'a task queue of 5,000 characters',
       { environment: { task_queue: `drover-hands-${'x'.repeat(5_000)}` } },
