@@ -73,7 +73,7 @@ test('a background process that holds the output does not hold the call', async 
   const result = await hand.bash(`sleep ${server} & echo started`);
   expect(result).toEqual({ text: 'started', is_error: false });
   expect(performance.now() - startedAt).toBeLessThan(5_000);
-  expect(processesMentioning(server)).toHaveLength(1);
+  await waitFor('the sleep to have begun', () => processesMentioning(server).length === 1);
   await hand.run('bash', { restart: true });
 });
 
