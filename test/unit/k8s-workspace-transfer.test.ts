@@ -366,6 +366,26 @@ describe('the stream of a transfer', () => {
     }
   });
 
+  test('with a byte changed on the way → never content', async () => {
+    put('workspace/a', 'a'.repeat(1_000));
+    const stream = one.open();
+    const push = stream.push.bind(stream);
+    let passed = 0;
+    stream.push = (chunk: Buffer | null) => {
+      if (chunk === null) return push(null);
+      const isContent = passed < 60 && passed + chunk.length > 60;
+      const changed = Buffer.from(chunk);
+      if (isContent) changed.writeUInt8(changed.readUInt8(60 - passed) ^ 1, 60 - passed);
+      passed += chunk.length;
+      return push(changed);
+    };
+    const taking = transferBy(stream, new AbortController().signal, async (transfer) => {
+      await transfer.order({ type: 'pack', excludes: [] });
+      return buffer(transfer.content());
+    });
+    await expect(taking).rejects.toThrow('what came is not what was sent');
+  });
+
   test('given up while the other side is silent → at once', async () => {
     const [near] = duplexPair();
     const abort = new AbortController();
