@@ -5,6 +5,9 @@ import { createOutputPipe } from '../../hand/output-pipe.ts';
 import type { HandTool } from '../../hand/tool.ts';
 import { SANDBOX } from './layout.ts';
 
+const MIB = 1024 * 1024;
+/** A pod whose state outgrows its volume, of 1 GiB, is evicted. */
+const OUTPUT_ROOM = { maxFileBytes: 512 * MIB, maxFolderBytes: 896 * MIB } as const;
 const NO_SHELL =
   'bash: the image of this sandbox has no shell (no /bin/bash and no /bin/sh): no command can run ' +
   'in it. The file tools work. An image with a shell can be named in the environment (config.image).';
@@ -24,8 +27,15 @@ export function preparePodBash(
     `${SANDBOX.temporary}/.output-${process.pid}`,
     `${SANDBOX.tools}/mkfifo`,
   );
-  const folders = { folder: SANDBOX.workspace, outputFolder: SANDBOX.output };
-  return (variables) => createBashTool({ program, ...folders, pipe, processes, variables });
+  const options = {
+    program,
+    folder: SANDBOX.workspace,
+    outputFolder: SANDBOX.output,
+    outputRoom: OUTPUT_ROOM,
+    pipe,
+    processes,
+  };
+  return (variables) => createBashTool({ ...options, variables });
 }
 
 const noShell: HandTool = {
