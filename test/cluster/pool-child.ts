@@ -1,56 +1,60 @@
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { ApplicationFailure } from '@temporalio/common';
-import { createKubernetesProvider } from '../../activities/hands/kubernetes/kubernetes-provider.ts';
+import { acquireJob } from '../../activities/hands/kubernetes/acquire-job.ts';
+import { NoPodError } from '../../activities/hands/kubernetes/await-pod.ts';
+import { createHandStreams } from '../../activities/hands/kubernetes/hand-streams.ts';
+import { createWarmPools } from '../../activities/hands/kubernetes/warm-pools.ts';
 import { openClusterAccess } from '../../k8s/connection/cluster-access.ts';
+import { ClusterError } from '../../k8s/connection/cluster-error.ts';
 import { createHandCluster } from '../../k8s/hand-cluster.ts';
-import type { ProvisionInput } from '../../protocol/hand.ts';
-import { folderUrl, openStore } from '../../store/open-store.ts';
+import { toHandJob } from '../../k8s/hand-job.ts';
+import { toHandRecipe } from '../../k8s/hand-recipe.ts';
+import type { ResolvedEnvironment } from '../../protocol/environment.ts';
+import type { HandName } from '../../protocol/hand.ts';
 import { TEMPORAL } from './test-temporal.ts';
 
-// A worker that keeps pools, in a process of its own: makes all hands that it is told of, at once,
-// and prints their instances.
+// A worker that keeps a pool, in a process of its own: gets a Job for each hand that it is told of,
+// all at once, and prints what it got. It waits for no pod.
 
 interface Order {
   readonly kubeconfig: string;
   readonly namespace: string;
   readonly image: string;
-  readonly inputs: readonly ProvisionInput[];
-  /** Pools are kept, by rounds of this length, while hands are made. */
-  readonly keepMs: number;
+  readonly environment: ResolvedEnvironment;
+  readonly hands: readonly HandName[];
 }
 
+const KEEP_MS = 200;
+
 const order = JSON.parse(process.argv[2] ?? '{}') as Order;
-const access = await openClusterAccess(order);
-const provider = createKubernetesProvider({
-  cluster: createHandCluster(access, TEMPORAL),
-  store: await openStore(folderUrl(join(tmpdir(), 'drover-pool-child'))),
-  image: order.image,
-});
-const environments = order.inputs.map(({ environment }) => environment).slice(0, 1);
-provider.pools.want({ environments, isComplete: true });
-await provider.pools.keep();
-const keeping = setInterval(() => void provider.pools.keep().catch(() => {}), order.keepMs);
+const { environment } = order;
+const { config = {}, task_queue: taskQueue } = environment.definition;
+const wanted = toHandJob(toHandRecipe(config, { image: order.image, network: 'none' }));
+const cluster = createHandCluster(await openClusterAccess(order), TEMPORAL);
+const streams = createHandStreams(cluster, {});
+const pools = createWarmPools({ cluster, streams, taskQueue, toJob: () => wanted });
+pools.want({ environments: [environment], isComplete: true });
+await pools.keep();
+const keeping = setInterval(() => void pools.keep().catch(() => {}), KEEP_MS);
 console.log('ready');
 await new Promise((resolve) => process.stdin.once('data', resolve));
-const made = await Promise.all(
-  order.inputs.map(async (input) => {
-    return { session: input.hand.session_id, instance: await provision(input) };
-  }),
+const got = await Promise.all(
+  order.hands.map(async (hand) => ({ session: hand.session_id, job: await acquire(hand) })),
 );
-
 clearInterval(keeping);
-console.log(JSON.stringify(made));
+console.log(JSON.stringify(got));
 process.exit(0);
 
 /** As Temporal does: what may pass is tried again. */
-async function provision(input: ProvisionInput): Promise<string> {
+async function acquire(hand: HandName): Promise<string> {
   for (;;) {
     try {
-      return (await provider.provision(input)).instance;
+      const job = await acquireJob(cluster, hand, wanted, (identity) =>
+        pools.claim(environment, wanted, identity),
+      );
+      return job.metadata?.uid ?? '';
     } catch (error) {
-      if (!(error instanceof ApplicationFailure) || error.nonRetryable === true) throw error;
-      console.error(`tried again: ${error.message}`);
+      const isPassing =
+        error instanceof NoPodError ? error.reason.isPassing : error instanceof ClusterError;
+      if (!isPassing) throw error;
     }
   }
 }
