@@ -50,11 +50,19 @@ export const { provision } = proxyActivities<Pick<HandActivities, 'provision'>>(
   retry: { initialInterval: '250 milliseconds', maximumInterval: '30 seconds' },
 });
 
-/** Bounded: a session does not wait for a hands worker that no longer exists. */
+/**
+ * Bounded: a session does not wait for a hands worker that no longer exists, nor longer than a
+ * minute for one that fails; but as long as it takes to collect the files that its hand gave.
+ */
 export const { release } = proxyActivities<Pick<HandActivities, 'release'>>({
-  startToCloseTimeout: '20 seconds',
-  scheduleToCloseTimeout: '1 minute',
-  retry: { initialInterval: '500 milliseconds', maximumInterval: '10 seconds' },
+  startToCloseTimeout: '10 minutes',
+  scheduleToStartTimeout: '1 minute',
+  heartbeatTimeout: '20 seconds',
+  retry: {
+    initialInterval: '500 milliseconds',
+    maximumInterval: '10 seconds',
+    maximumAttempts: 8,
+  },
 });
 
 /** The same where a workspace is kept first, which takes as long as it is large. */
