@@ -31,6 +31,7 @@ export function serveHand(
   const send = (frame: HandFrame): void => void writeFrame(output, frame);
   // A stream whose other side has gone ends by itself; its calls are asked for on another one.
   output.on('error', () => {});
+  input.on('error', () => {});
   send(hello);
   readFrames<HandRequest>(input, (request) => answer(hand, request, send));
 }

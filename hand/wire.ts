@@ -1,11 +1,13 @@
 import type { Readable, Writable } from 'node:stream';
+import { crc32 } from 'node:zlib';
 import type { ToolCall } from '../protocol/hand.ts';
 import type { HandConfiguration } from './configuration.ts';
 
 /**
- * What goes between a hand and whoever uses it: one JSON object per line over any byte stream (a
- * unix socket, stdio of a child, an exec stream). A request may be repeated on another stream with
- * the same session and call: the journal makes it the same call.
+ * What goes between a hand and whoever uses it: one JSON object per line, behind what tells that it
+ * arrived as it was sent, over any byte stream (a unix socket, stdio of a child, an exec stream). A
+ * request may be repeated on another stream with the same session and call: the journal makes it the
+ * same call.
  */
 export interface CallKey {
   readonly session_id: string;
@@ -86,16 +88,31 @@ export function isCallResult(value: unknown): value is CallResult {
 
 const MAX_FRAME_BYTES = 32 * 1024 * 1024;
 const NEWLINE = 0x0a;
+const SPACE = 0x20;
+const MAX_PREFIX_BYTES = 40;
 
-/** Writes one frame. False when the stream has been closed or wants its writer to wait. */
+/** Bytes sent so far, by stream. */
+const sentBytes = new WeakMap<Writable, number>();
+
+/**
+ * Writes one frame, behind the number of bytes that this side has sent on the stream before it and
+ * the checksum of what follows: a stream that loses, doubles or spoils a byte is found out by the
+ * next frame at the latest, which a ping causes.
+ *
+ * @returns false when the stream has been closed or wants its writer to wait.
+ */
 export function writeFrame(stream: Writable, frame: HandRequest | HandFrame): boolean {
   if (!stream.writable) return false;
-  return stream.write(`${JSON.stringify(frame)}\n`);
+  const json = JSON.stringify(frame);
+  const sent = sentBytes.get(stream) ?? 0;
+  const line = Buffer.from(`${sent} ${crc32(json).toString(16)} ${json}\n`);
+  sentBytes.set(stream, sent + line.length);
+  return stream.write(line);
 }
 
 /**
  * Calls `onFrame` for every whole frame of a stream. What a cut left of a frame is dropped; a line
- * that is no frame destroys the stream.
+ * that is no frame, or not where it was sent, destroys the stream.
  */
 export function readFrames<Frame extends { readonly type: string }>(
   stream: Readable,
@@ -103,6 +120,8 @@ export function readFrames<Frame extends { readonly type: string }>(
 ): void {
   let parts: Buffer[] = [];
   let bytes = 0;
+  /** Bytes of the lines before this one. */
+  let received = 0;
   stream.on('data', (chunk: Buffer) => {
     let start = 0;
     for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
@@ -110,9 +129,10 @@ export function readFrames<Frame extends { readonly type: string }>(
       parts = [];
       bytes = 0;
       start = end + 1;
-      const frame = parseFrame<Frame>(line);
+      const frame = parseFrame<Frame>(line, received);
+      received += line.length + 1;
       if (frame === undefined) {
-        stream.destroy(new Error('The peer sent a line that is not a frame.'));
+        stream.destroy(new Error('What the peer sent did not arrive as it was sent.'));
         return;
       }
       onFrame(frame);
@@ -126,9 +146,22 @@ export function readFrames<Frame extends { readonly type: string }>(
   });
 }
 
-function parseFrame<Frame extends { readonly type: string }>(line: Buffer): Frame | undefined {
+function parseFrame<Frame extends { readonly type: string }>(
+  line: Buffer,
+  received: number,
+): Frame | undefined {
+  const first = line.subarray(0, MAX_PREFIX_BYTES).indexOf(SPACE);
+  const second = line.subarray(0, MAX_PREFIX_BYTES).indexOf(SPACE, first + 1);
+  if (first < 0 || second < 0) return undefined;
+  const json = line.subarray(second + 1);
+  const prefix = `${received} ${crc32(json).toString(16)}`;
+  if (line.toString('latin1', 0, second) !== prefix) return undefined;
+  return parseJson<Frame>(json);
+}
+
+function parseJson<Frame extends { readonly type: string }>(json: Buffer): Frame | undefined {
   try {
-    const value: unknown = JSON.parse(line.toString('utf8'));
+    const value: unknown = JSON.parse(json.toString('utf8'));
     const isFrame = typeof value === 'object' && value !== null && 'type' in value;
     return isFrame ? (value as Frame) : undefined;
   } catch {

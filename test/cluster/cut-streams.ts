@@ -1,5 +1,6 @@
-import { Duplex } from 'node:stream';
+import { Duplex, PassThrough } from 'node:stream';
 import type { HandCluster } from '../../k8s/hand-cluster.ts';
+import { type Fault, spoil } from '../support/spoil-bytes.ts';
 
 /** A cluster whose streams are cut after some bytes, counted in both directions. */
 export function cutStreams(
@@ -17,6 +18,36 @@ export function cutStreams(
     },
   });
   return Object.assign(through, { cuts: () => cuts });
+}
+
+/** A cluster whose streams each meet a fault, by turns on the way in and out. */
+export function spoilStreams(
+  faultOf: (stream: number) => Fault,
+): ((cluster: HandCluster) => HandCluster) & { readonly streams: () => number } {
+  let streams = 0;
+  const through = (cluster: HandCluster): HandCluster => ({
+    ...cluster,
+    async attach(pod) {
+      streams += 1;
+      return withFault(await cluster.attach(pod), faultOf(streams), streams % 2 === 0);
+    },
+  });
+  return Object.assign(through, { streams: () => streams });
+}
+
+function withFault(inner: Duplex, fault: Fault, isInward: boolean): Duplex {
+  const cut = (): void => void outer.destroy();
+  const written = new PassThrough();
+  (isInward ? spoil(written, fault, cut) : written).pipe(inner);
+  const outer = Duplex.from({
+    writable: written,
+    readable: isInward ? inner : spoil(inner, fault, cut),
+  });
+  outer.on('error', () => {});
+  inner.on('error', () => {});
+  outer.on('close', () => inner.destroy());
+  inner.on('close', cut);
+  return outer;
 }
 
 function cutAfter(inner: Duplex, bytes: number, onCut: () => void): Duplex {

@@ -8,9 +8,10 @@ import { ClusterError } from '../../k8s/connection/cluster-error.ts';
 import type { HandCluster } from '../../k8s/hand-cluster.ts';
 import { FAILURE } from '../../protocol/failure.ts';
 import type { HandInstance, ToolCall } from '../../protocol/hand.ts';
+import { numbers } from '../support/numbers.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type TestHand, toProvisionInput, toTestHand, useClusterHands } from './cluster-hands.ts';
-import { cutStreams } from './cut-streams.ts';
+import { cutStreams, spoilStreams } from './cut-streams.ts';
 import { describeCluster, SANDBOX_IMAGE } from './test-cluster.ts';
 
 const CHILD = fileURLToPath(new URL('./worker-child.ts', import.meta.url));
@@ -44,6 +45,27 @@ describeCluster('a call runs once', (cluster) => {
       );
       expect(through.cuts()).toBeGreaterThan(5);
     });
+
+    test.each(['lost', 'doubled', 'changed'] as const)(
+      'or bytes are %s on it, at random places → the same',
+      async (what) => {
+        const hand = await hands.provision();
+        const random = numbers(what.length);
+        const through = spoilStreams(() => ({
+          what,
+          afterBytes: Math.floor(random() * 1_500),
+          bytes: 1 + Math.floor(random() * 30),
+        }));
+        const provider = await hands.worker({ through });
+        for (let index = 0; index < 10; index += 1) {
+          const command = `echo ${index} >> runs; head -c ${index * 50} /dev/zero | tr '\\0' x`;
+          const { text } = await hand.bash(command, { id: `toolu_${index}`, provider });
+          expect(text).toBe('x'.repeat(index * 50));
+        }
+        expect(await runsOf(hand)).toBe(10);
+        expect(through.streams()).toBeGreaterThan(3);
+      },
+    );
 
     test('after each 7th byte of a whole exchange → one run', async () => {
       const hand = await hands.provision();
@@ -212,13 +234,4 @@ describeCluster('a call runs once', (cluster) => {
 
 function away(): ClusterError {
   return new ClusterError(0, 'no answer');
-}
-
-/** A small generator of numbers, so that a failure can be run again. */
-function numbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
-    return state / 2_147_483_648;
-  };
 }

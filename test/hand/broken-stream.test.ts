@@ -3,6 +3,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { findHandFolder } from '../../activities/hands/local/hand-folder.ts';
 import { readRecord } from '../../activities/hands/local/supervisor-record.ts';
+import { numbers } from '../support/numbers.ts';
 import { type TestHand, useLocalHands } from './local-hands.ts';
 
 const hands = useLocalHands();
@@ -41,15 +42,6 @@ async function cutConnections(
   await new Promise<void>((resolve) => server.listen(path, resolve));
   onTestFinished(() => void server.close());
   return { cuts: () => cuts };
-}
-
-/** A small generator of numbers, so that a failure can be run again. */
-function numbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
-    return state / 2_147_483_648;
-  };
 }
 
 test.each([1, 2, 3])('connections cut at random bytes (%d) → each call runs once', async (seed) => {

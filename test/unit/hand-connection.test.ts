@@ -217,7 +217,9 @@ describe('frames', () => {
     { type: 'result', id: '2', result: { text: 'äöü\n"漢字"\u2028 \0', is_error: false } },
     { type: 'result', id: '3', result: { text: 'x'.repeat(200_000), is_error: true } },
   ] as const;
-  const bytes = Buffer.from(frames.map((frame) => `${JSON.stringify(frame)}\n`).join(''));
+  const sent = new PassThrough({ highWaterMark: 1_000_000 });
+  for (const frame of frames) writeFrame(sent, frame);
+  const bytes = sent.read() as Buffer;
 
   test.each([1, 2, 3, 7, 64, 1_000, 65_536])(
     'in pieces of %d bytes come whole and in order',

@@ -3,8 +3,6 @@ import { toHandJob } from '../../k8s/hand-job.ts';
 import { toHandRecipe } from '../../k8s/hand-recipe.ts';
 import { HandConfig } from '../../protocol/environment.ts';
 
-const HAND = { session_id: 's', chain_id: 'c', name: 'main', generation: 1 };
-
 function podOf(image: string | undefined, carriedBy: 'init_container' | 'image_volume') {
   const config = HandConfig.parse(image === undefined ? {} : { image });
   const options = { image: 'drover/sandbox:1', network: 'none', carriedBy } as const;
