@@ -51,10 +51,10 @@ export interface ChaosResult {
 }
 
 const WORKERS = 2;
-const AT_ONCE = 2;
-const PAUSE_MS = { least: 200, most: 3_000 } as const;
+const AT_ONCE = 3;
+const PAUSE_MS = { least: 200, most: 1_500 } as const;
 const RETRY_MS = 500;
-const STUCK_MS = 150_000;
+const STUCK_MS = 90_000;
 const GONE_MS = 60_000;
 const PROGRESS_EVERY = 10;
 
@@ -87,6 +87,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   });
   const moments = await inflictAll(options.faults, kinds, options.seed);
   isOver = true;
+  progress('no more faults; the sessions come to their ends');
   const records = await lanes.records;
   return {
     faults: moments.map(({ kind, atMs }) => ({ kind, recoveryMs: lanes.recoveryAfter(atMs) })),

@@ -54,7 +54,7 @@ export async function openLedger(namespaces: ClusterNamespaces, image: string): 
         `echo "line ${key} run $run"`
       );
     },
-    read: () => readLines(admin, workers),
+    read: () => readLines(admin, workers).catch(() => readLines(admin, workers)),
   };
 }
 
@@ -77,7 +77,7 @@ function ledgerPod(namespace: string, image: string) {
           name: NAME,
           image,
           imagePullPolicy: 'IfNotPresent',
-          command: ['tini', '--', 'node', '-e', SERVER],
+          command: ['node', '-e', SERVER],
           resources: { requests: { cpu: '50m' }, limits: { memory: '256Mi' } },
           securityContext: {
             allowPrivilegeEscalation: false,
@@ -119,8 +119,9 @@ function policiesOf({ workers, namespace }: ClusterNamespaces) {
 async function addressOf(admin: ClusterAdmin, namespace: string): Promise<string> {
   for (;;) {
     const pod = await admin.get<V1Pod>(`/api/v1/namespaces/${namespace}/pods/${NAME}`);
-    const { phase, podIP } = pod.status ?? {};
-    if (phase === 'Running' && podIP !== undefined) return podIP;
+    const { containerStatuses, podIP } = pod.status ?? {};
+    const isRunning = containerStatuses?.[0]?.state?.running !== undefined;
+    if (isRunning && podIP !== undefined) return podIP;
     await delay(100);
   }
 }
@@ -130,15 +131,17 @@ async function readLines({ access }: ClusterAdmin, namespace: string): Promise<L
     namespace,
     pod: NAME,
     container: NAME,
-    command: ['sh', '-c', `cat /ledger/lines; echo ${END}`],
+    // It waits to be left: what a stream still holds may be lost with its end.
+    command: ['sh', '-c', `cat /ledger/lines; echo ${END}; sleep 60`],
   });
-  const chunks: Buffer[] = [];
+  let text = '';
   const closed = new Promise<void>((resolve) => stream.once('close', resolve));
-  // It ends with the status of the command, which the stream tells as an error.
   stream.on('error', () => {});
-  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  stream.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk;
+    if (text.endsWith(`${END}\n`)) stream.destroy();
+  });
   await closed;
-  const text = Buffer.concat(chunks).toString('utf8');
   if (!text.endsWith(`${END}\n`)) throw new Error('the ledger could not be read to its end');
   return text
     .split('\n')

@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Client } from '@temporalio/client';
 import type { EnvironmentInput } from '../../protocol/environment.ts';
+import { progress } from '../report.ts';
 import type { World } from '../world/world.ts';
 import type { SessionRecord } from './audit.ts';
 import { readHandUses } from './hand-uses.ts';
@@ -58,6 +60,7 @@ async function runSession(
     { id },
   );
   const ended = await untilIdle(world, id, seen, options.stuckMs);
+  if (ended !== null) progress(`${id}: ${ended}`);
   await sessions.archive(id);
   const stuck = ended ?? (await untilClosed(world, id, options.stuckMs));
   const [events, hands] = await Promise.all([
@@ -69,7 +72,7 @@ async function runSession(
 
 /** @returns what it waits for, when it has waited for too long. */
 async function untilIdle(
-  { drover }: World,
+  { drover, client }: World,
   id: string,
   seen: number[],
   stuckMs: number,
@@ -87,10 +90,20 @@ async function untilIdle(
       const { type } = event.stop_reason;
       return type === 'end_turn' ? null : `it stopped: ${type}`;
     }
-    return `no event for ${stuckMs / 1000} s after ${last}`;
+    return `no event for ${stuckMs / 1000} s after ${last}; ${await pendingOf(client, id)}`;
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** What it does, as its description has it. */
+async function pendingOf(client: Client, id: string): Promise<string> {
+  const { raw } = await client.workflow.getHandle(id).describe();
+  const pending = (raw.pendingActivities ?? []).map(
+    ({ activityType, attempt, lastFailure }) =>
+      `${activityType?.name}, attempt ${attempt}, last failure: ${lastFailure?.message ?? 'none'}`,
+  );
+  return `pending: ${pending.join('; ') || 'nothing'}`;
 }
 
 /** Its hands are released in the end, and only then does it close. */
@@ -99,7 +112,9 @@ async function untilClosed({ client }: World, id: string, stuckMs: number): Prom
   for (;;) {
     const { status } = await client.workflow.getHandle(id).describe();
     if (status.name !== 'RUNNING') return null;
-    if (Date.now() > deadline) return `not closed ${stuckMs / 1000} s after it was archived`;
+    if (Date.now() > deadline) {
+      return `not closed ${stuckMs / 1000} s after its end; ${await pendingOf(client, id)}`;
+    }
     await delay(POLL_MS);
   }
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { V1Job } from '@kubernetes/client-node';
@@ -11,9 +11,9 @@ import { readPodState } from '../../activities/hands/kubernetes/pod-state.ts';
 import { type ClusterAccess, openClusterAccess } from '../../k8s/connection/cluster-access.ts';
 import { createHandCluster, type HandCluster } from '../../k8s/hand-cluster.ts';
 import { toHandJob } from '../../k8s/hand-job.ts';
-import { nameJob, type TemporalNamespace } from '../../k8s/hand-labels.ts';
+import { LABEL, MANAGED_BY, nameJob, type TemporalNamespace } from '../../k8s/hand-labels.ts';
 import { toHandRecipe } from '../../k8s/hand-recipe.ts';
-import { DEFAULT_ENVIRONMENT } from '../../protocol/environment.ts';
+import { DEFAULT_ENVIRONMENT, type ResolvedEnvironment } from '../../protocol/environment.ts';
 import type { HandInstance, HandName } from '../../protocol/hand.ts';
 import { folderUrl, openStore } from '../../store/open-store.ts';
 import { clusterInput } from './cluster-input.ts';
@@ -26,10 +26,13 @@ export interface BenchCluster extends AsyncDisposable {
   readonly cluster: HandCluster;
   readonly provider: KubernetesProvider;
   readonly image: string;
-  provision(): Promise<HandInstance>;
+  /** Default: the default environment. */
+  provision(environment?: ResolvedEnvironment): Promise<HandInstance>;
   /** Runs `true` on a hand. */
   runTrue(hand: HandInstance): Promise<void>;
   release(hand: HandInstance): Promise<void>;
+  /** Deletes what warm pools hold. */
+  emptyPools(): Promise<void>;
   /** A Job of the same image that only sleeps, until its container runs. */
   runBareJob(): Promise<{ readonly job: V1Job; readonly ms: number }>;
 }
@@ -50,16 +53,17 @@ export async function openBenchCluster(
     namespace: namespaces.namespace,
   });
   const cluster = createHandCluster(access, temporalNamespace);
-  const store = await openStore(folderUrl(await mkdtemp(join(tmpdir(), 'drover-bench-store-'))));
+  const folder = await mkdtemp(join(tmpdir(), 'drover-bench-store-'));
+  const store = await openStore(folderUrl(folder));
   const provider = createKubernetesProvider({ cluster, store, image });
-  const environment = { id: null, version: null, definition: DEFAULT_ENVIRONMENT };
+  const byDefault = { id: null, version: null, definition: DEFAULT_ENVIRONMENT };
   return {
     namespaces,
     access,
     cluster,
     provider,
     image,
-    async provision() {
+    async provision(environment = byDefault) {
       const hand = newHand();
       const { instance } = await provider.provision({ hand, environment, resources: [] });
       return { ...hand, provider: 'kubernetes', instance };
@@ -75,11 +79,17 @@ export async function openBenchCluster(
     async release(hand) {
       await provider.release({ hand, keep_workspace: false });
     },
+    async emptyPools() {
+      provider.pools.want({ environments: [], isComplete: true });
+      const pooled = await cluster.listJobs(`${LABEL.managedBy}=${MANAGED_BY}`);
+      await Promise.all(pooled.map((job) => cluster.deleteJob(job)));
+    },
     runBareJob: () => runBareJob(cluster, image),
     async [Symbol.asyncDispose]() {
       provider.close();
       access.close();
       await namespaces.close();
+      await rm(folder, { recursive: true, force: true });
     },
   };
 }
@@ -98,7 +108,7 @@ async function runBareJob(
     annotations: {},
   });
   for (const container of wanted.spec?.template.spec?.containers ?? []) {
-    container.command = ['tini', '--', 'sleep', '1000'];
+    container.command = ['sleep', '1000'];
     container.args = [];
   }
   const start = performance.now();
