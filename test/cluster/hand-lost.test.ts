@@ -49,6 +49,21 @@ describeCluster('a hand that is lost', (cluster) => {
     expect(await result).toEqual(words('Outcome unknown: .*pod'));
   });
 
+  test('evicted by the cluster’s API, as a drain does → lost, and it says so', async () => {
+    const hand = await hands.provision();
+    const path = await podPath(hand);
+    const name = path.split('/').at(-1);
+    const eviction = {
+      apiVersion: 'policy/v1',
+      kind: 'Eviction',
+      metadata: { name, namespace: cluster().namespace },
+    };
+    const result = await during(hand, 'sleep 100', () =>
+      cluster().admin.post(`${path}/eviction`, eviction),
+    );
+    expect(result).toEqual(words('Evict'));
+  });
+
   test('evicted for a workspace over its size → lost, with the reason', async () => {
     const hand = await hands.provision({ environment: { config: { disk_mib: 16 } } });
     const result = await hand.bash('head -c 60M /dev/urandom > big; sleep 200');

@@ -129,3 +129,14 @@ test('a pod that is being deleted → ended, even while it runs', () => {
     readPodState(podWith({ phase: 'Running', ...container({ running: {} }) }, deleted)),
   ).toEqual({ type: 'ended', cause: expect.objectContaining({ text: 'its pod was deleted' }) });
 });
+
+test.each([
+  ['EvictionByEvictionAPI', 'Eviction API: evicting'],
+  ['DeletionByTaintManager', 'Taint manager: deleting due to NoExecute taint'],
+  ['PreemptionByScheduler', 'preempting to accommodate a higher priority pod'],
+])('deleted by the cluster (%s) → its reason and words', (reason, message) => {
+  const conditions = [{ type: 'DisruptionTarget', status: 'True', reason, message }];
+  const pod = podWith({ phase: 'Running', conditions }, { deletionTimestamp: new Date() });
+  const text = `its pod was deleted (${reason}: ${message})`;
+  expect(readPodState(pod)).toEqual({ type: 'ended', cause: expect.objectContaining({ text }) });
+});

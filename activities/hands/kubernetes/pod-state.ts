@@ -33,7 +33,7 @@ export function readPodState(pod: V1Pod): PodState {
     return { type: 'ended', cause: causeOfEnd(pod, container, copier) };
   }
   if (metadata?.deletionTimestamp !== undefined) {
-    return { type: 'ended', cause: passing(FAILURE.sandboxUnavailable, 'its pod was deleted') };
+    return { type: 'ended', cause: causeOfDeletion(pod) };
   }
   if (container?.state?.running !== undefined) return { type: 'running' };
   // A container that has ended shows before the reason does, which comes with the phase.
@@ -69,6 +69,13 @@ function stateOfPending(pod: V1Pod, container: V1ContainerStatus | undefined): P
   const text = 'its pod did not get to run';
   const waitingFor = STARTING.includes(reason) ? undefined : reason;
   return { type: 'starting', waitingFor, cause: passing(FAILURE.sandboxUnavailable, text) };
+}
+
+/** Eviction, preemption and a node that is not ready delete a pod too, and leave their names. */
+function causeOfDeletion({ status }: V1Pod): Cause {
+  const disruption = status?.conditions?.find(({ type }) => type === 'DisruptionTarget');
+  const by = disruption === undefined ? '' : ` (${disruption.reason}: ${disruption.message})`;
+  return passing(FAILURE.sandboxUnavailable, `its pod was deleted${by}`);
 }
 
 function causeOfEnd(
