@@ -34,6 +34,7 @@ export const FAILURE = {
   storeRefused: 'Store.Refused',
   /** A hand of a kind whose files cannot be collected. */
   sandboxGivesNoFiles: 'Sandbox.GivesNoFiles',
+  workflowUnknownType: 'Workflow.UnknownType',
   sessionInvalidInput: 'Session.InvalidInput',
   sessionInvalidEvent: 'Session.InvalidEvent',
   sessionLogIncomplete: 'Session.LogIncomplete',

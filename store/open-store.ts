@@ -11,8 +11,10 @@ const SHAPE = 'must be file:///folder or s3://bucket/prefix';
  * @throws {StoreError} `refused`, naming DROVER_STORE.
  */
 export async function openStore(url: string): Promise<Store> {
-  const parsed = URL.parse(url);
-  if (parsed === null || parsed.search !== '' || parsed.hash !== '') throw malformed(url, SHAPE);
+  // Not `URL.parse`: the client runs on Node 20, which does not have it.
+  if (!URL.canParse(url)) throw malformed(url, SHAPE);
+  const parsed = new URL(url);
+  if (parsed.search !== '' || parsed.hash !== '') throw malformed(url, SHAPE);
   switch (parsed.protocol) {
     case 'file:':
       return createDirectoryStore(url, folderOf(url, parsed));

@@ -28,8 +28,27 @@ export class StalledStreamError extends Error {}
  * Decides what Temporal does about a failed model request. `x-should-retry` wins; else 408, 409, 429
  * and 5xx are tried again and other 4xx are not. The original error is not attached as a cause: its
  * text would enter history unchecked.
+ *
+ * @param keys what the worker authenticates with: a server may echo it, in whatever shape it has
  */
-export function toModelFailure(error: unknown, nowMs: number): ApplicationFailure {
+export function toModelFailure(
+  error: unknown,
+  nowMs: number,
+  keys: readonly (string | null)[],
+): ApplicationFailure {
+  const failure = toFailure(error, nowMs);
+  const secrets = keys.filter((key): key is string => !!key && failure.message.includes(key));
+  if (secrets.length === 0) return failure;
+  // Made anew: the stack of an error begins with its message.
+  return ApplicationFailure.create({
+    type: failure.type ?? FAILURE.modelUnavailable,
+    message: secrets.reduce<string>((text, key) => text.replaceAll(key, '…'), failure.message),
+    nonRetryable: failure.nonRetryable ?? false,
+    ...(failure.nextRetryDelay ? { nextRetryDelay: failure.nextRetryDelay } : {}),
+  });
+}
+
+function toFailure(error: unknown, nowMs: number): ApplicationFailure {
   if (error instanceof ApplicationFailure) return error;
   if (error instanceof StalledStreamError) return retry(FAILURE.modelStalled, error.message);
   if (error instanceof APIConnectionError)

@@ -81,7 +81,7 @@ async function ask(
   try {
     return await readAnswer(anthropic, request, { signal, stallTimeoutMs, onProgress });
   } catch (error) {
-    throw toModelFailure(error, Date.now());
+    throw toModelFailure(error, Date.now(), [anthropic.apiKey, anthropic.authToken]);
   }
 }
 

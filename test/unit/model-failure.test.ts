@@ -126,7 +126,7 @@ const cases: Case[] = [
 
 describe('what Temporal does about a failed model request', () => {
   test.each(cases)('%s', (_name, error, type, retries, delayMs) => {
-    const failure = toModelFailure(error, NOW_MS);
+    const failure = toModelFailure(error, NOW_MS, []);
     expect(failure.type).toBe(type);
     expect(failure.nonRetryable).toBe(!retries);
     expect(failure.nextRetryDelay).toBe(delayMs);
@@ -142,7 +142,7 @@ describe('what Temporal does about a failed model request', () => {
     const error: unknown = await anthropic.beta.messages
       .create({ model: 'm', max_tokens: 1, messages: [] })
       .catch((thrown: unknown) => thrown);
-    const failure = toModelFailure(error, NOW_MS);
+    const failure = toModelFailure(error, NOW_MS, []);
     expect(failure).toMatchObject({ type: FAILURE.modelAuthentication, nonRetryable: true });
     expect(failure.message).toContain('ANTHROPIC_API_KEY');
   });
@@ -150,7 +150,7 @@ describe('what Temporal does about a failed model request', () => {
 
 describe('messages are for people', () => {
   const messageOf = (error: unknown) =>
-    (toModelFailure(error, NOW_MS) as ApplicationFailure).message;
+    (toModelFailure(error, NOW_MS, []) as ApplicationFailure).message;
 
   test('a wrong key says what to set', () => {
     expect(messageOf(httpError(401, 'authentication_error', {}, 'invalid x-api-key'))).toBe(

@@ -1,4 +1,4 @@
-import Anthropic from '@anthropic-ai/sdk';
+import Anthropic, { APIError } from '@anthropic-ai/sdk';
 import { expect, test } from 'vitest';
 import { toModelFailure } from '../../activities/model/model-failure.ts';
 import { readEnvironment } from '../../workers/env.ts';
@@ -40,5 +40,16 @@ test.each([
     .create({ model: 'm', max_tokens: 1, messages: [...messages] })
     .catch((reason: unknown) => reason);
   expect(String(error instanceof Error && (error.cause ?? error))).toContain(CANARY);
-  expect(toModelFailure(error, 0).message).not.toContain(CANARY);
+  expect(toModelFailure(error, 0, []).message).not.toContain(CANARY);
+});
+
+test('a server that echoes a key of any shape → not in what enters the history', () => {
+  const said = { type: 'error', error: { type: 'rate_limit_error', message: `no ${CANARY} here` } };
+  const headers = new Headers({ 'retry-after': '3' });
+  const error = APIError.generate(429, said, undefined, headers);
+  expect(error.message).toContain(CANARY);
+  const failure = toModelFailure(error, 0, [null, CANARY]);
+  expect(failure.message).toContain('no … here');
+  expect(failure.stack).not.toContain(CANARY);
+  expect(failure).toMatchObject({ nonRetryable: false, nextRetryDelay: 3_000 });
 });

@@ -261,3 +261,15 @@ test('a roll-over that would carry more than one payload → comes after the cal
   await harness.untilIdle(handle);
   await stillAnswers(handle);
 });
+
+test('a workflow type that does not exist → fails once, naming the one that does', async () => {
+  await open();
+  const handle = await harness.client.workflow.start('sesion', {
+    taskQueue: harness.taskQueue,
+    workflowId: `sesion-${Date.now()}`,
+    args: ['Make hello.txt say hi'],
+  });
+  const failure = await handle.result().catch((error) => error.cause.message);
+  expect(failure).toMatch(/no workflow type "sesion".*--type session/);
+  expect(await failedTasks(handle)).toBe(0);
+});
