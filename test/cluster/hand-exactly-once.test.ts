@@ -1,7 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { CallConflictError } from '../../hand/hand.ts';
 import { ClusterError } from '../../k8s/connection/cluster-error.ts';
@@ -12,9 +9,8 @@ import { numbers } from '../support/numbers.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type TestHand, toProvisionInput, toTestHand, useClusterHands } from './cluster-hands.ts';
 import { cutStreams, spoilStreams } from './cut-streams.ts';
-import { describeCluster, SANDBOX_IMAGE } from './test-cluster.ts';
-
-const CHILD = fileURLToPath(new URL('./worker-child.ts', import.meta.url));
+import { spawnWorker } from './spawn-worker.ts';
+import { describeCluster } from './test-cluster.ts';
 
 describeCluster('a call runs once', (cluster) => {
   const hands = useClusterHands(cluster);
@@ -121,18 +117,7 @@ describeCluster('a call runs once', (cluster) => {
   });
 
   describe('its worker is killed', () => {
-    function worker(order: object): ChildProcess & { readonly said: Promise<string> } {
-      const { workerKubeconfig: kubeconfig, namespace } = cluster();
-      const argument = JSON.stringify({ kubeconfig, namespace, image: SANDBOX_IMAGE, ...order });
-      const child = spawn(process.execPath, [CHILD, argument], {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      });
-      let text = '';
-      child.stdout?.on('data', (chunk) => {
-        text += String(chunk);
-      });
-      return Object.assign(child, { said: once(child, 'close').then(() => text) });
-    }
+    const worker = (order: object) => spawnWorker(cluster(), order);
 
     const execution = (hand: TestHand, call: ToolCall) => ({
       hand: hand.instance,

@@ -83,7 +83,7 @@ describeCluster('a session that sleeps', (cluster) => {
 
   test('is put to sleep before the longest lifetime of its hand ends', async () => {
     const id = await sessions.start(['echo content > file', null, 'cat file'], {
-      config: { max_lifetime_seconds: 30 },
+      config: { max_lifetime_seconds: 60 },
     });
     await sessions.resultsOf(id);
     await untilAsleep(id);

@@ -36,7 +36,9 @@ if (order.execute !== undefined) {
   console.log(JSON.stringify(await provider.execute(order.execute, options)));
 }
 if (order.release !== undefined) {
-  console.log(JSON.stringify((await provider.release(order.release)) ?? null));
+  const result = await provider.release(order.release);
+  const { maxRSS: max_rss_kib } = process.resourceUsage();
+  console.log(JSON.stringify({ result, max_rss_kib }));
 }
 provider.close();
 access.close();

@@ -16,6 +16,7 @@ import {
   toTestHand,
   useClusterHands,
 } from './cluster-hands.ts';
+import { spawnWorker } from './spawn-worker.ts';
 import { describeCluster, type TestCluster } from './test-cluster.ts';
 import { TEMPORAL } from './test-temporal.ts';
 
@@ -181,6 +182,29 @@ function defineKept(cluster: () => TestCluster, open: () => Promise<Store>): voi
     const third = await provision({ session, generation: 3 });
     const { text } = await third.bash('cat file');
     expect(text).toMatch(/What is here was restored from an older snapshot, of 20\S+Z.*\]\none$/);
+  });
+
+  test('a large workspace → neither worker nor sandbox need memory for it', async () => {
+    const config = { memory_mib: 256 };
+    const releaseOf = async (mib: number): Promise<{ result: object; max_rss_kib: number }> => {
+      const hand = await provision({ environment: { config } });
+      await hand.bash(`head -c ${mib}M /dev/urandom > large; sha256sum large > sum`);
+      const child = spawnWorker(cluster(), {
+        store: store.url,
+        release: { hand: hand.instance, keep_workspace: true },
+      });
+      const said = JSON.parse(await child.said) as { result: object; max_rss_kib: number };
+      if (mib > 1) {
+        const { session_id: session } = hand.instance;
+        const next = await provision({ session, generation: 2, environment: { config } });
+        expect((await next.bash('sha256sum -c sum')).text).toMatch(/\nlarge: OK$/);
+      }
+      return said;
+    };
+    const small = await releaseOf(1);
+    const large = await releaseOf(300);
+    expect(large.result).toMatchObject({ workspace: 'kept' });
+    expect(large.max_rss_kib - small.max_rss_kib).toBeLessThan(150 * 1024);
   });
 
   test('a session that ends → nothing is kept', async () => {
