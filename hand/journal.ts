@@ -1,13 +1,16 @@
 import {
+  chmodSync,
   closeSync,
   constants,
   fdatasyncSync,
   fstatSync,
+  lstatSync,
   openSync,
   readSync,
+  rmSync,
   writeSync,
 } from 'node:fs';
-import { compactJournal } from './journal-compaction.ts';
+import { compactJournal, JOURNAL_LIMITS, type JournalLimits } from './journal-compaction.ts';
 import {
   type CallState,
   type JournalLine,
@@ -47,10 +50,38 @@ type IndexEntry = JournalEntry & { readonly span: LineSpan };
 
 /**
  * Opens the journal in `folder`. Calls that an earlier daemon left unfinished become done with a
- * result that says so: a running one has an unknown outcome, a queued one never ran.
+ * result that says so: a running one has an unknown outcome, a queued one never ran. What a command
+ * has put in the journal's place is removed: no instance that outlives it is asked for its calls.
  */
-export function openJournal(folder: string): Journal {
-  compactJournal(folder);
+export function openJournal(folder: string, limits: JournalLimits = JOURNAL_LIMITS): Journal {
+  repairJournal(folder);
+  let open = openFile(folder, limits);
+  const write: Journal['write'] = (line, durability) => {
+    append(open, line, durability);
+    if (open.end > open.longEnd) open = reopen(folder, open, limits);
+  };
+  const journal: Journal = {
+    find: (key) => open.index.get(key),
+    result: (key) => readLine(open.file, open.index.get(key)?.span)?.result ?? OUTCOME.unknown,
+    write,
+    close: () => closeSync(open.file),
+  };
+  closeUnfinished(journal, open.index);
+  return journal;
+}
+
+interface OpenFile {
+  readonly file: number;
+  readonly index: Map<string, IndexEntry>;
+  end: number;
+  /** Where it is long: not soon after it was shortened, however many calls it holds. */
+  longEnd: number;
+  /** The next line must not join one that a power cut or a full disk tore. */
+  isTorn: boolean;
+}
+
+function openFile(folder: string, limits: JournalLimits): OpenFile {
+  compactJournal(folder, limits);
   const path = journalPath(folder);
   const index = new Map<string, IndexEntry>();
   scanJournal(path, ({ key, state, hash }, span) => {
@@ -58,36 +89,49 @@ export function openJournal(folder: string): Journal {
   });
   const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
   const file = openSync(path, flags, 0o600);
-  let end = fstatSync(file).size;
-  // The next line must not join one that a power cut or a full disk tore.
-  let isTorn = end > 0;
+  const end = fstatSync(file).size;
+  return { file, index, end, longEnd: Math.max(limits.maxBytes, 2 * end), isTorn: end > 0 };
+}
 
-  const journal: Journal = {
-    find: (key) => index.get(key),
-    result(key) {
-      const line = readLine(file, index.get(key)?.span);
-      return line?.result ?? OUTCOME.unknown;
-    },
-    write(line, durability) {
-      const start = isTorn ? '\n' : '';
-      const bytes = Buffer.from(`${start}${JSON.stringify(line)}\n`);
-      isTorn = true;
-      try {
-        writeWhole(file, bytes);
-        isTorn = false;
-      } finally {
-        end = fstatSync(file).size;
-      }
-      const length = bytes.length - start.length - 1;
-      const span = { offset: end - length - 1, length };
-      if (durability === 'disk') fdatasyncSync(file);
-      const hash = line.hash ?? index.get(line.key)?.hash;
-      index.set(line.key, { state: line.state, hash, span });
-    },
-    close: () => closeSync(file),
-  };
-  closeUnfinished(journal, index);
-  return journal;
+/** Shortens the journal while it is in use; what cannot be shortened now is used as it is. */
+function reopen(folder: string, open: OpenFile, limits: JournalLimits): OpenFile {
+  try {
+    const shorter = openFile(folder, limits);
+    const isWhole = [...open.index.keys()].every((key) => shorter.index.has(key));
+    closeSync(isWhole ? open.file : shorter.file);
+    open.longEnd = 2 * open.end;
+    return isWhole ? shorter : open;
+  } catch (error) {
+    console.error('The journal could not be shortened:', error);
+    open.longEnd = 2 * open.end;
+    return open;
+  }
+}
+
+function append(open: OpenFile, line: JournalLine, durability: Durability): void {
+  const { file, index } = open;
+  const start = open.isTorn ? '\n' : '';
+  const bytes = Buffer.from(`${start}${JSON.stringify(line)}\n`);
+  open.isTorn = true;
+  try {
+    writeWhole(file, bytes);
+    open.isTorn = false;
+  } finally {
+    open.end = fstatSync(file).size;
+  }
+  const length = bytes.length - start.length - 1;
+  const span = { offset: open.end - length - 1, length };
+  if (durability === 'disk') fdatasyncSync(file);
+  const hash = line.hash ?? index.get(line.key)?.hash;
+  index.set(line.key, { state: line.state, hash, span });
+}
+
+function repairJournal(folder: string): void {
+  const path = journalPath(folder);
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return;
+  if (stats.isFile()) chmodSync(path, 0o600);
+  else rmSync(path, { recursive: true, force: true });
 }
 
 function closeUnfinished(journal: Journal, index: ReadonlyMap<string, IndexEntry>): void {

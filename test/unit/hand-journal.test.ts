@@ -1,5 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   rmSync,
@@ -142,6 +144,62 @@ describe('a journal that has grown long', () => {
     expect(again.result('0')).toEqual(OUTCOME.forgotten);
     expect(again.result('199').text).toMatch(/^199 x/);
     again.close();
+  });
+});
+
+test('a journal in use is shortened when it grows, its unfinished calls and late results kept', () => {
+  const journal = openJournal(folder, { maxBytes: 100_000, keptBytes: 20_000 });
+  journal.write({ key: 'live', state: 'running', hash: 'h' }, 'disk');
+  for (let index = 0; index < 500; index += 1) {
+    const text = `${index} ${'x'.repeat(1_000)}`;
+    const done = { key: String(index), state: 'done', result: { text, is_error: false } } as const;
+    journal.write({ ...done, hash: 'h' }, 'process');
+    expect(journal.result(String(index)).text).toBe(text);
+  }
+  expect(statSync(journalPath(folder)).size).toBeLessThan(150_000);
+  expect(journal.find('live')).toMatchObject({ state: 'running', hash: 'h' });
+  expect(journal.find('0')).toMatchObject({ state: 'done', hash: 'h' });
+  expect(journal.result('0')).toEqual(OUTCOME.forgotten);
+  journal.write({ key: 'live', state: 'done', result }, 'process');
+  journal.close();
+  const again = openJournal(folder);
+  expect(again.result('live')).toEqual(result);
+  again.close();
+});
+
+describe('a command has put in the place of the journal', () => {
+  const elsewhere = (): string => join(folder, 'elsewhere');
+  test.each<[string, (path: string) => void]>([
+    ['a link', (path) => symlinkSync(elsewhere(), path)],
+    ['a pipe', (path) => void execFileSync('mkfifo', [path])],
+    ['a folder', (path) => void mkdirSync(join(path, 'in'), { recursive: true })],
+    ['a file that nobody may read', (path) => writeFileSync(path, '', { mode: 0 })],
+  ])('%s → a new journal, and nothing elsewhere', (_what, put) => {
+    writeFileSync(elsewhere(), 'mine');
+    put(journalPath(folder));
+    const journal = openJournal(folder);
+    journal.write({ key, state: 'done', result }, 'disk');
+    journal.close();
+    const again = openJournal(folder);
+    expect(again.result(key)).toEqual(result);
+    again.close();
+    expect(readFileSync(elsewhere(), 'utf8')).toBe('mine');
+  });
+
+  test.each<[string, (path: string) => void]>([
+    ['a link', (path) => symlinkSync(elsewhere(), path)],
+    ['a pipe', (path) => void execFileSync('mkfifo', [path])],
+  ])('%s, where its shortened form is written → shortened all the same', (_what, put) => {
+    writeFileSync(elsewhere(), 'mine');
+    const text = 'x'.repeat(1_000);
+    const lines = Array.from({ length: 10 }, (_, index) =>
+      JSON.stringify({ key: String(index), state: 'done', result: { text, is_error: false } }),
+    );
+    writeFileSync(journalPath(folder), `${lines.join('\n')}\n`);
+    put(`${journalPath(folder)}.draft`);
+    compactJournal(folder, { maxBytes: 1_000, keptBytes: 100 });
+    expect(statSync(journalPath(folder)).size).toBeLessThan(5_000);
+    expect(readFileSync(elsewhere(), 'utf8')).toBe('mine');
   });
 });
 
