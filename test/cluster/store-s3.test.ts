@@ -2,10 +2,16 @@ import { Readable } from 'node:stream';
 import { ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { openStore } from '../../store/open-store.ts';
+import { describeKept } from '../support/kept-conformance.ts';
 import { describeStore } from '../support/store-conformance.ts';
 import { openTestBucket, type TestBucket, withS3 } from '../support/test-bucket.ts';
 
 withS3('a store in a bucket', () => {
+  describeKept('workspaces in a bucket', async () => {
+    const bucket = await openTestBucket();
+    return { store: await openStore(bucket.url), close: () => bucket.remove() };
+  });
+
   describeStore('a store in a bucket', async () => {
     const bucket = await openTestBucket();
     return { store: await openStore(bucket.url), close: () => bucket.remove() };

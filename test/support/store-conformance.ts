@@ -43,6 +43,20 @@ export function describeStore(
       expect(await store.head('blobs/one')).toEqual({ key: 'blobs/one', bytes });
     });
 
+    test('far more than is held at once → memory stays as it is', async () => {
+      const heldMib = (): number => process.memoryUsage().arrayBuffers / MIB;
+      const before = heldMib();
+      let most = 0;
+      const source = noise(400 * MIB);
+      const timer = setInterval(() => {
+        most = Math.max(most, heldMib() - before);
+      }, 5);
+      await store.put('blobs/large', source);
+      clearInterval(timer);
+      expect(most).toBeLessThan(150);
+      await store.delete('blobs/large');
+    }, 60_000);
+
     test('what was never put → nothing', async () => {
       expect(await store.get('none/such')).toBeUndefined();
       expect(await store.head('none/such')).toBeUndefined();
