@@ -2,12 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseAllDocuments, stringify } from 'yaml';
 import { openClusterAccess } from '../../k8s/connection/cluster-access.ts';
 import { LABEL, MANAGED_BY } from '../../k8s/hand-labels.ts';
+import { withDeadline } from '../deadline.ts';
 import { type ClusterAdmin, createClusterAdmin, type Manifest } from './cluster-admin.ts';
 
+const READY_MS = 60_000;
+const READY_POLL_MS = 100;
 const MANIFESTS = fileURLToPath(new URL('../../k8s/manifests/', import.meta.url));
 
 /** Namespaces of a caller's own, made from the manifests that are shipped. Close them. */
@@ -46,6 +50,9 @@ export async function openClusterNamespaces(
   const manifests = shippedManifests({ drover: workers, 'drover-hands': namespace });
   for (const manifest of manifests.filter(({ kind }) => kind !== 'Deployment')) {
     await admin.create(manifest.kind === 'Namespace' ? labelled(manifest, labels) : manifest);
+  }
+  for (const name of [workers, namespace]) {
+    await withDeadline(readiness(admin, name), READY_MS, `service account in ${name}`);
   }
   const workerKubeconfig = await kubeconfigOf(admin, workers);
   return {
@@ -108,6 +115,17 @@ function shippedManifests(rename: Readonly<Record<string, string>>): Manifest[] 
         return renamed(key, value, manifest.kind === 'Namespace' ? { kind: '' } : undefined);
       }),
   );
+}
+
+/** No pod can be made in a new namespace until the cluster has given it an account. */
+async function readiness(admin: ClusterAdmin, namespace: string): Promise<void> {
+  const query = { fieldSelector: 'metadata.name=default' };
+  const path = `/api/v1/namespaces/${namespace}/serviceaccounts`;
+  for (;;) {
+    const { items } = await admin.get<{ items: readonly Manifest[] }>(path, query);
+    if (items.length > 0) return;
+    await delay(READY_POLL_MS);
+  }
 }
 
 async function kubeconfigOf(admin: ClusterAdmin, accountNamespace: string): Promise<string> {

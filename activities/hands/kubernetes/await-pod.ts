@@ -3,6 +3,7 @@ import type { V1Job, V1Pod } from '@kubernetes/client-node';
 import type { HandCluster } from '../../../k8s/hand-cluster.ts';
 import { FAILURE } from '../../../protocol/failure.ts';
 import { type Cause, readPodState } from './pod-state.ts';
+import { readRefusal } from './read-refusal.ts';
 
 /** There will be no running pod. */
 export class NoPodError extends Error {
@@ -24,7 +25,6 @@ export interface AwaitPodOptions {
 
 const EVENTS_MS = 1_000;
 const REWATCH_MS = 200;
-const QUOTA = /exceeded quota|is forbidden/;
 /** Many pods at once count against one quota: whoever makes them tries again by itself. */
 const CONFLICT = /object has been modified/;
 
@@ -115,13 +115,7 @@ async function watchRefusals(
       ({ reason, message = '' }) => reason === 'FailedCreate' && !CONFLICT.test(message),
     )?.message;
     if (refusal === undefined) continue;
-    const isQuota = refusal.includes('exceeded quota');
-    const isLasting = !isQuota && QUOTA.test(refusal);
-    throw new NoPodError({
-      type: isQuota ? FAILURE.sandboxQuotaExceeded : FAILURE.sandboxClusterRefused,
-      text: `the cluster refused its pod: ${refusal}`,
-      isPassing: !isLasting,
-    });
+    throw new NoPodError(readRefusal(refusal));
   }
 }
 
