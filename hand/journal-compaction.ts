@@ -35,7 +35,6 @@ export function compactJournal(folder: string, limits: JournalLimits = JOURNAL_L
 
   const draft = `${path}.draft`;
   // A command can have put anything there: a pipe would hold up whoever opens it.
-
   rmSync(draft, { recursive: true, force: true });
   const file = openSync(draft, 'wx', 0o600);
   const write = (line: JournalLine): void => void writeSync(file, `${JSON.stringify(line)}\n`);

@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { createOutputLog } from '../../hand/output-log.ts';
-import { makeOutputRoom } from '../../hand/output-room.ts';
+import { GONE, makeOutputRoom } from '../../hand/output-room.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'drover-output-room-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -19,7 +19,7 @@ beforeEach(() => {
   for (const name of readdirSync(folder)) rmSync(join(folder, name));
 });
 
-const ROOM = { maxFileBytes: 100, maxFolderBytes: 250 };
+const ROOM = { maxFileBytes: 1_000, maxFolderBytes: 2_500 };
 
 function put(name: string, bytes: number, writtenAt: number): void {
   writeFileSync(join(folder, name), '');
@@ -31,40 +31,46 @@ test.each<[string, [string, number][], string[]]>([
   [
     'there is room for one more',
     [
-      ['a', 100],
-      ['b', 50],
+      ['a', 1000],
+      ['b', 500],
     ],
     ['a', 'b'],
   ],
   [
     'there is not',
     [
-      ['a', 100],
-      ['b', 51],
+      ['a', 1000],
+      ['b', 510],
     ],
     ['b'],
   ],
   [
     'the newest fills it',
     [
-      ['a', 10],
-      ['b', 151],
+      ['a', 100],
+      ['b', 1510],
     ],
     [],
   ],
   [
     'many',
     [
-      ['a', 60],
-      ['b', 60],
-      ['c', 60],
+      ['a', 600],
+      ['b', 600],
+      ['c', 600],
     ],
     ['b', 'c'],
   ],
-])('%s → the oldest go', (_what, files, left) => {
+])('%s → the oldest go, and a line in their place says so', (_what, files, left) => {
   for (const [index, [name, bytes]] of files.entries()) put(name, bytes, index + 1);
   makeOutputRoom(folder, ROOM);
-  expect(readdirSync(folder).sort()).toEqual(left);
+  for (let again = 0; again < 2; again += 1) {
+    const names = readdirSync(folder).sort();
+    expect(names).toEqual(files.map(([name]) => name));
+    const isLeft = (name: string): boolean => readFileSync(join(folder, name), 'utf8') !== GONE;
+    expect(names.filter(isLeft)).toEqual(left);
+    makeOutputRoom(folder, ROOM);
+  }
 });
 
 test('more than a file may hold → its beginning, and the notice says so', () => {
@@ -72,7 +78,11 @@ test('more than a file may hold → its beginning, and the notice says so', () =
   const log = createOutputLog(path, ROOM.maxFileBytes);
   for (const letter of ['a', 'b', 'c']) log.append(Buffer.from(letter.repeat(70_000)));
   expect(log.finish().notice).toBe(
-    `[output truncated: the end of 210000 bytes follows; its first 100 bytes, all that is kept, are in ${path}]`,
+    `[output truncated: the end of 210000 bytes follows; its first 1000 bytes, all that is kept, are in ${path}]`,
   );
-  expect(readFileSync(path, 'utf8')).toBe('a'.repeat(100));
+  expect(readFileSync(path, 'utf8')).toBe('a'.repeat(1_000));
+});
+
+test('its folder was removed by a command → nothing to do', () => {
+  expect(() => makeOutputRoom(join(folder, 'none'), ROOM)).not.toThrow();
 });
