@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import type { V1Pod } from '@kubernetes/client-node';
+import type { V1Job, V1Pod } from '@kubernetes/client-node';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openExecStream } from '../../k8s/connection/exec-stream.ts';
+import { ANNOTATION, LABEL } from '../../k8s/hand-labels.ts';
 import { createLogReader, type LogReader } from '../../log/log-reader.ts';
-import { getSession } from '../../protocol/messages.ts';
+import { environmentMessages, getSession } from '../../protocol/messages.ts';
 import { TASK_QUEUE } from '../../protocol/task-queue.ts';
 import { calls, fromConversation, says } from '../../rehearsal/script.ts';
 import { type RehearsalServer, startRehearsalServer } from '../../rehearsal/server.ts';
@@ -51,11 +52,13 @@ describeCluster('workers deployed in the cluster', (cluster) => {
   }, 120_000);
   afterAll(() => closing.disposeAsync());
 
-  function start(): Promise<WorkflowHandle> {
+  function start(
+    environment: object | string = { provider: 'kubernetes' },
+  ): Promise<WorkflowHandle> {
     return client.workflow.start('session', {
       workflowId: `deployed-${randomUUID()}`,
       taskQueue: TASK_QUEUE.session,
-      args: [{ initial_events: ['go'], environment: { provider: 'kubernetes' } }],
+      args: [{ initial_events: ['go'], environment }],
     });
   }
 
@@ -122,6 +125,41 @@ describeCluster('workers deployed in the cluster', (cluster) => {
     expect(await resultsOf(handle)).toEqual(['1', 'waiting for a kill\n2', 'one two three']);
     await end(handle);
     await workers.untilReady();
+  });
+
+  test('a registered environment with a warm pool → filled, and a session takes from it', async () => {
+    const definition = { provider: 'kubernetes', config: { warm_pool_size: 1 } };
+    const registered = await client.workflow.start('environment', {
+      workflowId: `environment-pooled-${randomUUID()}`,
+      taskQueue: TASK_QUEUE.session,
+      args: [definition],
+    });
+    const pooled = async (): Promise<readonly V1Job[]> => {
+      const path = `/apis/batch/v1/namespaces/${cluster().namespace}/jobs`;
+      const labelSelector = LABEL.pool;
+      return (await cluster().admin.get<{ items: V1Job[] }>(path, { labelSelector })).items;
+    };
+    await waitFor(
+      'the pool to be filled',
+      async () => (await pooled()).some(({ status }) => status?.ready === 1),
+      60_000,
+    );
+    const handle = await start(registered.workflowId.replace('environment-', ''));
+    expect(await resultsOf(handle)).toEqual(['1', 'waiting for a kill\n2', 'one two three']);
+    const taken = (await pooled()).filter(
+      ({ metadata }) => metadata?.annotations?.[ANNOTATION.session] === handle.workflowId,
+    );
+    expect(taken).toHaveLength(1);
+    await registered.executeUpdate(environmentMessages.archive);
+    await end(handle);
+    // The sweeper would, two minutes later.
+    await waitFor('the pool to be drained', async () => {
+      for (const { metadata } of await pooled()) {
+        const path = `/apis/batch/v1/namespaces/${cluster().namespace}/jobs/${metadata?.name}`;
+        await cluster().admin.delete(path, { propagationPolicy: 'Background' });
+      }
+      return (await pooled()).length === 0;
+    });
   });
 
   test('a worker writes to its own volumes only, and has no rights but those of its role', async () => {
