@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { V1Job, V1Pod } from '@kubernetes/client-node';
@@ -64,7 +64,7 @@ export function useClusterHands(cluster: () => TestCluster): ClusterHands {
   const opened: KubernetesProvider[] = [];
   const provisioned: HandInstance[] = [];
   const closers: (() => void)[] = [];
-  const stores = mkdtempSync(join(tmpdir(), 'drover-hands-store-'));
+  const stores = join(tmpdir(), `drover-hands-store-${crypto.randomUUID()}`);
   afterAll(() => rmSync(stores, { recursive: true, force: true }));
   const worker: ClusterHands['worker'] = async (given = {}) => {
     const { namespace, kubeconfig, through, ...options } = given;

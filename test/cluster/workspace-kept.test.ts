@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -21,7 +21,7 @@ import { describeCluster, type TestCluster } from './test-cluster.ts';
 import { TEMPORAL } from './test-temporal.ts';
 
 describeCluster('a workspace is kept in a folder', (cluster) => {
-  const folder = mkdtempSync(join(tmpdir(), 'drover-kept-'));
+  const folder = join(tmpdir(), `drover-kept-${crypto.randomUUID()}`);
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   defineKept(cluster, () => openStore(folderUrl(folder)));
 });
