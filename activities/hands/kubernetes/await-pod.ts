@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { V1Job, V1Pod } from '@kubernetes/client-node';
+import type { CoreV1Event, V1Job, V1Pod } from '@kubernetes/client-node';
+import { ClusterError } from '../../../k8s/connection/cluster-error.ts';
 import type { HandCluster } from '../../../k8s/hand-cluster.ts';
 import { FAILURE } from '../../../protocol/failure.ts';
 import { type Cause, readPodState } from './pod-state.ts';
@@ -79,25 +80,50 @@ const NO_POD: Cause = {
   isPassing: true,
 };
 
-async function watchPod(
-  cluster: HandCluster,
-  job: V1Job,
-  options: AwaitPodOptions & { readonly progress: Progress; readonly signal: AbortSignal },
-): Promise<V1Pod> {
+/** A cluster that is away for a moment costs a watch, not the Job that is being made. */
+async function watchPod(cluster: HandCluster, job: V1Job, options: WatchOptions): Promise<V1Pod> {
   const { progress, signal, onWaiting } = options;
   for (;;) {
     signal.throwIfAborted();
-    for await (const pod of cluster.watchPods(job, signal)) {
-      if (!belongsTo(pod, job)) continue;
-      progress.hasPod = true;
-      const state = readPodState(pod);
-      if (state.type === 'running') return pod;
-      if (state.type === 'ended') throw new NoPodError(state.cause);
-      progress.cause = state.cause;
-      if (state.waitingFor !== undefined) onWaiting(state.waitingFor);
+    try {
+      const pod = await watchOnce(cluster, job, options);
+      if (pod !== undefined) return pod;
+    } catch (error) {
+      const cause = causeOfSilence(error);
+      progress.cause = cause;
+      onWaiting(cause.text);
     }
     await delay(REWATCH_MS, undefined, { signal });
   }
+}
+
+type WatchOptions = AwaitPodOptions & {
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+};
+
+/** @returns nothing when the server ends the watch first. */
+async function watchOnce(
+  cluster: HandCluster,
+  job: V1Job,
+  { progress, signal, onWaiting }: WatchOptions,
+): Promise<V1Pod | undefined> {
+  for await (const pod of cluster.watchPods(job, signal)) {
+    if (!belongsTo(pod, job)) continue;
+    progress.hasPod = true;
+    const state = readPodState(pod);
+    if (state.type === 'running') return pod;
+    if (state.type === 'ended') throw new NoPodError(state.cause);
+    progress.cause = state.cause;
+    if (state.waitingFor !== undefined) onWaiting(state.waitingFor);
+  }
+  return undefined;
+}
+
+/** @throws what is no silence. */
+function causeOfSilence(error: unknown): Cause {
+  if (!(error instanceof ClusterError) || error.status !== 0) throw error;
+  return { type: FAILURE.sandboxClusterUnreachable, text: error.message, isPassing: true };
 }
 
 /** A pod that may not be made appears nowhere; only an event of the Job tells. */
@@ -110,12 +136,22 @@ async function watchRefusals(
   for (;;) {
     await delay(EVENTS_MS, undefined, { signal });
     if (progress.hasPod) continue;
-    const events = await cluster.listEvents(job);
+    const events = await eventsOf(cluster, job);
     const refusal = events.find(
       ({ reason, message = '' }) => reason === 'FailedCreate' && !CONFLICT.test(message),
     )?.message;
     if (refusal === undefined) continue;
     throw new NoPodError(readRefusal(refusal));
+  }
+}
+
+async function eventsOf(cluster: HandCluster, job: V1Job): Promise<readonly CoreV1Event[]> {
+  try {
+    return await cluster.listEvents(job);
+  } catch (error) {
+    // Whoever watches its pod tells of it.
+    causeOfSilence(error);
+    return [];
   }
 }
 
