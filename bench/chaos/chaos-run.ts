@@ -51,8 +51,8 @@ export interface ChaosResult {
 }
 
 const WORKERS = 2;
-const AT_ONCE = 3;
-const PAUSE_MS = { least: 200, most: 1_500 } as const;
+const AT_ONCE = 2;
+const PAUSE_MS = { least: 200, most: 6_000 } as const;
 const RETRY_MS = 500;
 const STUCK_MS = 90_000;
 const GONE_MS = 60_000;

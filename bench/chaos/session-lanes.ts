@@ -18,7 +18,7 @@ export interface SessionLanes {
 export interface SessionLanesOptions {
   readonly lanes: number;
   readonly environment: EnvironmentInput;
-  /** Time without an event after which a session is stuck. */
+  /** Time without an event, once nothing breaks any more, after which a session is stuck. */
   readonly stuckMs: number;
   isOver(): boolean;
 }
@@ -59,7 +59,7 @@ async function runSession(
     },
     { id },
   );
-  const ended = await untilIdle(world, id, seen, options.stuckMs);
+  const ended = await untilIdle(world, id, seen, options);
   if (ended !== null) progress(`${id}: ${ended}`);
   await sessions.archive(id);
   const stuck = ended ?? (await untilClosed(world, id, options.stuckMs));
@@ -75,16 +75,19 @@ async function untilIdle(
   { drover, client }: World,
   id: string,
   seen: number[],
-  stuckMs: number,
+  { stuckMs, isOver }: SessionLanesOptions,
 ): Promise<string | null> {
   const stop = new AbortController();
   let last = 'nothing';
-  let timer = setTimeout(() => stop.abort(), stuckMs);
+  let aliveMs = Date.now();
+  const watch = setInterval(() => {
+    if (!isOver()) aliveMs = Date.now();
+    if (Date.now() - aliveMs > stuckMs) stop.abort();
+  }, POLL_MS);
   try {
     for await (const event of drover.sessions.tail(id, { signal: stop.signal })) {
-      clearTimeout(timer);
-      timer = setTimeout(() => stop.abort(), stuckMs);
-      seen.push(Date.now());
+      aliveMs = Date.now();
+      seen.push(aliveMs);
       last = event.type;
       if (event.type !== 'session.status_idle') continue;
       const { type } = event.stop_reason;
@@ -92,7 +95,7 @@ async function untilIdle(
     }
     return `no event for ${stuckMs / 1000} s after ${last}; ${await pendingOf(client, id)}`;
   } finally {
-    clearTimeout(timer);
+    clearInterval(watch);
   }
 }
 
