@@ -76,9 +76,11 @@ async function measureWarm(bench: BenchCluster, { warm }: Samples): Promise<void
 }
 
 async function fill({ provider }: BenchCluster): Promise<void> {
+  // What is ready is known by the latest round: of before the last claim, without another.
+  await provider.pools.keep();
   while (provider.pools.readyCount() < POOL_SIZE) {
-    await provider.pools.keep();
     await delay(KEEP_MS);
+    await provider.pools.keep();
   }
 }
 
