@@ -38,6 +38,9 @@ export type HandRequest =
   | { readonly type: 'set_up'; readonly id: string; readonly call: ToolCall }
   | { readonly type: 'ping'; readonly id: string };
 
+/** Asks a supervisor to end its hand; a daemon knows no such request. */
+export type EndRequest = { readonly type: 'end'; readonly id: string };
+
 export type HandReply =
   | {
       readonly type: 'progress';
@@ -101,7 +104,7 @@ const sentBytes = new WeakMap<Writable, number>();
  *
  * @returns false when the stream has been closed or wants its writer to wait.
  */
-export function writeFrame(stream: Writable, frame: HandRequest | HandFrame): boolean {
+export function writeFrame(stream: Writable, frame: HandRequest | EndRequest | HandFrame): boolean {
   if (!stream.writable) return false;
   const json = JSON.stringify(frame);
   const sent = sentBytes.get(stream) ?? 0;

@@ -358,6 +358,15 @@ describe('no isolation on this machine', () => {
     });
   });
 
+  test('a daemon that cannot start → an error that is retried, with what it said', async () => {
+    const bin = programs('broken', 'echo "the disk is on fire" >&2; exit 1');
+    await expect(provisionWith(bin)).rejects.toMatchObject({
+      type: FAILURE.sandboxUnavailable,
+      nonRetryable: false,
+      message: expect.stringMatching(/the disk is on fire/),
+    });
+  });
+
   test('a sandbox that leaves unix sockets open → refused', async () => {
     // Runs what it is given without confining it, and without the helper that blocks sockets.
     const script =

@@ -2,7 +2,6 @@ import { execFileSync } from 'node:child_process';
 import {
   existsSync,
   lstatSync,
-  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -124,24 +123,6 @@ describe('provision', () => {
     expect(again.instance.instance).not.toBe(first.instance.instance);
     expect((await again.bash('echo on')).text).toBe('on');
   });
-
-  test('a daemon that cannot start → an error that is retried, with what it said', async () => {
-    const { root } = folderOf(await releasedHand());
-    // A file where the journal's folder should be.
-    rmSync(join(root, 'sandbox', 'journal'), { recursive: true });
-    mkdirSync(join(root, 'sandbox', 'journal', 'calls.jsonl'), { recursive: true });
-    await expect(hands().provision({ generation: 2 })).rejects.toMatchObject({
-      type: FAILURE.sandboxUnavailable,
-      nonRetryable: false,
-      message: expect.stringMatching(/EISDIR/),
-    });
-  });
-
-  async function releasedHand(): Promise<TestHand> {
-    const hand = await hands().provision();
-    await hands().provider.release({ hand: hand.instance, keep_workspace: true });
-    return hand;
-  }
 
   test('folders and sockets are for this user alone', async () => {
     const hand = await hands().provision();

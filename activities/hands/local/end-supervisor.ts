@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { endProcesses, signal } from '../../../hand/end-processes.ts';
+import { writeFrame } from '../../../hand/wire.ts';
 import { removeHandGroup } from './hand-group.ts';
 import { markedProcesses } from './marked-processes.ts';
 import { isAlive, type SupervisorRecord } from './supervisor-record.ts';
@@ -13,7 +14,7 @@ export async function endSupervisor(record: SupervisorRecord): Promise<void> {
   if (isAlive(record)) {
     const socket = connect(record.socket);
     socket.on('error', () => {});
-    socket.write(`${JSON.stringify({ type: 'end', id: '1' })}\n`);
+    writeFrame(socket, { type: 'end', id: '1' });
     const deadline = performance.now() + ASK_MS;
     while (isAlive(record) && performance.now() < deadline) await delay(POLL_MS);
     socket.destroy();

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import {
+  type EndRequest,
   type HandFrame,
   type HandHello,
   type HandRequest,
@@ -8,9 +9,6 @@ import {
   writeFrame,
 } from '../../../hand/wire.ts';
 import type { Daemon } from './daemon.ts';
-
-/** What a worker may ask of the supervisor itself. */
-export type EndRequest = { readonly type: 'end'; readonly id: string };
 
 export interface Relay {
   /** Resolves with the daemon's first frame. */
