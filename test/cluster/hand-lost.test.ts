@@ -34,7 +34,7 @@ describeCluster('a hand that is lost', (cluster) => {
     const result = during(hand, 'sleep 100', () =>
       cluster().admin.delete(path, { gracePeriodSeconds: 0 }),
     );
-    expect(await result).toEqual(words('Outcome unknown: .*pod.*was not run again.*empty sandbox'));
+    expect(await result).toEqual(words('Outcome unknown: .*pod.*was not run again.*new sandbox'));
     const isGone = async (): Promise<boolean> => (await podsOf(hand)).length === 0;
     await waitFor('its Job to be given up', isGone);
     expect(await hand.bash('echo more')).toEqual(words('does not exist'));

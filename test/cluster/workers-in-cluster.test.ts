@@ -48,9 +48,28 @@ describeCluster('workers deployed in the cluster', (cluster) => {
     closing.defer(() => connection.close());
     client = new Client({ connection });
     log = createLogReader({ service: connection.workflowService, namespace: 'default' });
+    closing.defer(removePool);
     await workers.untilReady();
   }, 120_000);
   afterAll(() => closing.disposeAsync());
+
+  async function pooled(): Promise<readonly V1Job[]> {
+    const path = `/apis/batch/v1/namespaces/${cluster().namespace}/jobs`;
+    return (await cluster().admin.get<{ items: V1Job[] }>(path, { labelSelector: LABEL.pool }))
+      .items;
+  }
+
+  /** Once nobody fills it any more: the sweeper of other workers would, two minutes later. */
+  async function removePool(): Promise<void> {
+    const { admin, namespace, workers: ownNamespace } = cluster();
+    await admin.delete(`/apis/apps/v1/namespaces/${ownNamespace}/deployments/drover-hands`);
+    const isGone = async (): Promise<boolean> => (await workers.podsOf('hands')).length === 0;
+    await waitFor('the hands workers to end', isGone, 45_000);
+    for (const { metadata } of await pooled()) {
+      const path = `/apis/batch/v1/namespaces/${namespace}/jobs/${metadata?.name}`;
+      await admin.delete(path, { propagationPolicy: 'Background' });
+    }
+  }
 
   function start(
     environment: object | string = { provider: 'kubernetes' },
@@ -134,11 +153,6 @@ describeCluster('workers deployed in the cluster', (cluster) => {
       taskQueue: TASK_QUEUE.session,
       args: [definition],
     });
-    const pooled = async (): Promise<readonly V1Job[]> => {
-      const path = `/apis/batch/v1/namespaces/${cluster().namespace}/jobs`;
-      const labelSelector = LABEL.pool;
-      return (await cluster().admin.get<{ items: V1Job[] }>(path, { labelSelector })).items;
-    };
     await waitFor(
       'the pool to be filled',
       async () => (await pooled()).some(({ status }) => status?.ready === 1),
@@ -152,14 +166,6 @@ describeCluster('workers deployed in the cluster', (cluster) => {
     expect(taken).toHaveLength(1);
     await registered.executeUpdate(environmentMessages.archive);
     await end(handle);
-    // The sweeper would, two minutes later.
-    await waitFor('the pool to be drained', async () => {
-      for (const { metadata } of await pooled()) {
-        const path = `/apis/batch/v1/namespaces/${cluster().namespace}/jobs/${metadata?.name}`;
-        await cluster().admin.delete(path, { propagationPolicy: 'Background' });
-      }
-      return (await pooled()).length === 0;
-    });
   });
 
   test('a worker writes to its own volumes only, and has no rights but those of its role', async () => {
