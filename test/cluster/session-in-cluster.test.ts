@@ -80,12 +80,12 @@ describeCluster('a session whose hand is in a cluster', (cluster) => {
     return waitFor(`the command to say "${text}"`, isSaid, 30_000);
   }
 
-  async function resultsOf(handle: WorkflowHandle): Promise<string[]> {
+  async function resultsOf(handle: WorkflowHandle, timeoutMs = 60_000): Promise<string[]> {
     const isIdle = async (): Promise<boolean> => {
       const session = await handle.query(getSession).catch(() => undefined);
       return session?.status === 'idle' && session.stop_reason !== null;
     };
-    await waitFor(`${handle.workflowId} to be idle`, isIdle, 60_000);
+    await waitFor(`${handle.workflowId} to be idle`, isIdle, timeoutMs);
     const events = await log.read(handle.workflowId, { types: ['agent.tool_result'] });
     return events.map((event) => {
       const content = event.type === 'agent.tool_result' ? (event.content ?? []) : [];
@@ -129,12 +129,13 @@ describeCluster('a session whose hand is in a cluster', (cluster) => {
 
   test('its image is missing → each call says so, and the session goes on', async () => {
     const handle = await start({ config: { image: 'UPPER CASE' } });
-    const results = await resultsOf(handle);
+    // A kubelet says so about twenty seconds after the program was carried in, for each call.
+    const results = await resultsOf(handle, 150_000);
     expect(results).toHaveLength(COMMANDS.length);
     for (const result of results) expect(result).toMatch(/image UPPER CASE/);
     await handle.cancel();
     await handle.result().catch(() => {});
-  });
+  }, 180_000);
 
   test('waits for a node → its description says so; terminated meanwhile → nothing is left', async () => {
     const handle = await start({ config: { node_selector: { 'drover.test/none': 'such' } } });

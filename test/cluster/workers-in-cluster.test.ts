@@ -51,7 +51,7 @@ describeCluster('workers deployed in the cluster', (cluster) => {
     closing.defer(removePool);
     await workers.untilReady();
   }, 120_000);
-  afterAll(() => closing.disposeAsync());
+  afterAll(() => closing.disposeAsync(), 120_000);
 
   async function pooled(): Promise<readonly V1Job[]> {
     const path = `/apis/batch/v1/namespaces/${cluster().namespace}/jobs`;

@@ -204,7 +204,8 @@ function defineKept(cluster: () => TestCluster, open: () => Promise<Store>): voi
     const small = await releaseOf(1);
     const large = await releaseOf(300);
     expect(large.result).toMatchObject({ workspace: 'kept' });
-    expect(large.max_rss_kib - small.max_rss_kib).toBeLessThan(150 * 1024);
+    // Less than the workspace: a bucket takes it in parts, of which some are on their way.
+    expect(large.max_rss_kib - small.max_rss_kib).toBeLessThan(250 * 1024);
   });
 
   test('a session that ends → nothing is kept', async () => {
