@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 /** Layers that need a server share one dev server, started by `global-setup.ts`. */
 function layer(
   name: string,
-  options: { server: boolean; timeoutMs: number; globalSetup?: string; retry?: number },
+  options: { server: boolean; timeoutMs: number; globalSetup?: string },
 ) {
   const { globalSetup = options.server ? 'test/support/global-setup.ts' : undefined } = options;
   return {
@@ -13,7 +13,6 @@ function layer(
       environment: 'node',
       testTimeout: options.timeoutMs,
       hookTimeout: 60_000,
-      retry: options.retry ?? 0,
       ...(globalSetup === undefined ? {} : { globalSetup: [globalSetup] }),
     },
   };
@@ -34,8 +33,6 @@ export default defineConfig({
         server: false,
         timeoutMs: 120_000,
         globalSetup: 'test/cluster/test-run.ts',
-        // A one-node cluster beside its tests on two cores: the report names what needed a second try.
-        retry: 1,
       }),
       layer('kill', { server: false, timeoutMs: 600_000 }),
     ],
