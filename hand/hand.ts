@@ -15,6 +15,8 @@ export interface Hand {
   run(sessionId: string, call: ToolCall, watcher: Watcher): Promise<CallResult>;
   /** Stops a call; one that has not come yet will not run when it comes. */
   cancel(key: CallKey): void;
+  /** The hand is ending: what the end of its processes does to a call is no result of that call. */
+  stopKeeping(): void;
 }
 
 export type Watcher = (progress: CallProgress) => void;
@@ -38,6 +40,7 @@ export function createHand(deps: {
 }): Hand {
   const { journal } = deps;
   const live = new Map<string, LiveCall>();
+  let isKeeping = true;
 
   const start = (key: string, hash: string, call: ToolCall): LiveCall => {
     const abort = new AbortController();
@@ -47,7 +50,10 @@ export function createHand(deps: {
       progress.last = next;
       for (const watcher of watchers) watcher(next);
     };
-    const result = runJournaled(deps, { key, hash, call, signal: abort.signal, onProgress });
+    const result = runJournaled(deps, {
+      ...{ key, hash, call, signal: abort.signal, onProgress },
+      isKept: () => isKeeping,
+    });
     const started: LiveCall = { hash, result, abort, watchers, progress };
     live.set(key, started);
     // A result that could not be written stays here, so that it is not lost while the hand lives.
@@ -83,6 +89,9 @@ export function createHand(deps: {
         journal.write({ key: name, state: 'cancelled' }, 'disk');
       }
     },
+    stopKeeping() {
+      isKeeping = false;
+    },
   };
 }
 
@@ -103,6 +112,7 @@ interface NewCall {
   readonly call: ToolCall;
   readonly signal: AbortSignal;
   readonly onProgress: Watcher;
+  isKept(): boolean;
 }
 
 async function runJournaled(
@@ -110,7 +120,7 @@ async function runJournaled(
     journal,
     tools,
   }: { readonly journal: Journal; readonly tools: Readonly<Record<string, HandTool>> },
-  { key, hash, call, signal, onProgress }: NewCall,
+  { key, hash, call, signal, onProgress, isKept }: NewCall,
 ): Promise<CallResult> {
   const tool = Object.hasOwn(tools, call.name) ? tools[call.name] : undefined;
   if (tool === undefined) return failed(unknownTool(call.name, tools));
@@ -122,6 +132,7 @@ async function runJournaled(
   try {
     journal.write({ key, state: 'queued', hash }, 'process');
     const result = await tool.run(call.input, { id: call.id, signal, onStart, onProgress });
+    if (!isKept()) return OUTCOME.unknown;
     keep(journal, key, result);
     return result;
   } catch (error) {

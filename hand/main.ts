@@ -33,6 +33,7 @@ async function main(settings: HandSettings): Promise<void> {
   });
   const hand = createHand({ journal: openJournal(journal), tools: { bash, ...files.tools } });
   const leave = async (): Promise<void> => {
+    hand.stopKeeping();
     await endProcesses(processes.all, { graceMs: 0 });
     process.exit();
   };

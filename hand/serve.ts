@@ -14,7 +14,7 @@ import {
 } from './wire.ts';
 
 /** A hand that can be told what it is for, and made ready for it. */
-export interface ServedHand extends Hand {
+export interface ServedHand extends Pick<Hand, 'run' | 'cancel'> {
   /** @throws {ConfigurationConflictError} */
   configure?(configuration: HandConfiguration): void;
   /** Runs a call of provisioning; out of reach of a session's calls. */

@@ -81,6 +81,16 @@ describe('a call', () => {
     expect(ran).toHaveLength(1);
   });
 
+  test('cut off by the end of its hand → unknown, and no result is stored', async () => {
+    const one = hand();
+    const result = ask(one);
+    one.stopKeeping();
+    release('session terminated');
+    expect((await result).text).toMatch(/^Outcome unknown/);
+    expect((await ask(hand())).text).toMatch(/^Outcome unknown/);
+    expect(ran).toHaveLength(1);
+  });
+
   test('same key, other input → a conflict, running or done', async () => {
     const one = hand();
     const first = ask(one, { x: 1 });
