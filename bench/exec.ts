@@ -4,11 +4,11 @@ import { HAND_CONTAINER } from '../k8s/hand-job.ts';
 import type { HandInstance } from '../protocol/hand.ts';
 import { BARE_LOOP_ID, OTHER_QUEUE, startBareLoop } from './baseline/bare-hops.ts';
 import { type BenchCluster, openBenchCluster } from './cluster/bench-cluster.ts';
+import { startClusterWorker } from './cluster/start-cluster-worker.ts';
 import { gapsOn, openTrueSession, trueCaller } from './exec/whole-stack.ts';
 import { distributionOf, medianOf, ratio, timed } from './measure.ts';
 import { progress, type Report } from './report.ts';
-import { startDroverWorker } from './world/drover-worker.ts';
-import { startWorld, type World } from './world/world.ts';
+import { startWorld } from './world/world.ts';
 
 const ROUNDS = 100;
 const CALLS_PER_ROUND = 5;
@@ -22,7 +22,7 @@ const BARE_UPDATES = 3;
 export async function run(): Promise<Report> {
   await using bench = await openBenchCluster();
   await using world = await startWorld({ player: trueCaller });
-  await startWorker(world, bench);
+  await startClusterWorker(world, bench);
   const hand = await bench.provision();
   const session = await openTrueSession(world, 'exec');
   const loop = await startBareLoop(world);
@@ -51,18 +51,6 @@ export async function run(): Promise<Report> {
     await session.close();
     await bench.release(hand);
   }
-}
-
-async function startWorker(world: World, { namespaces, image }: BenchCluster): Promise<void> {
-  const { workerKubeconfig: kubeconfig, namespace } = namespaces;
-  const worker = await startDroverWorker({
-    address: world.address,
-    folder: world.folder,
-    modelUrl: world.model.url,
-    roles: 'all',
-    kubernetes: { kubeconfig, namespace, sandboxImage: image },
-  });
-  world.defer(() => worker.stop());
 }
 
 interface Samples {

@@ -1,6 +1,7 @@
 import { EnvironmentDefinition } from '../protocol/environment.ts';
 import { type HandInstance, MAIN_HAND } from '../protocol/hand.ts';
 import { type BenchCluster, openBenchCluster } from './cluster/bench-cluster.ts';
+import { startClusterWorker } from './cluster/start-cluster-worker.ts';
 import { readTemporalNamespace } from './cluster/temporal-namespace.ts';
 import { withDeadline } from './deadline.ts';
 import { distributionOf, percentileOf, ratio } from './measure.ts';
@@ -11,7 +12,6 @@ import {
   firstMessage,
   MODEL_MS,
 } from './ttft/first-token-player.ts';
-import { startDroverWorker } from './world/drover-worker.ts';
 import { startWorld, type World } from './world/world.ts';
 
 /** Of each way; each third of them uses no tool. */
@@ -34,7 +34,7 @@ export async function run(): Promise<Report> {
   const model = createFirstTokenPlayer();
   await using world = await startWorld({ player: model.player });
   await using bench = await openBenchCluster(await readTemporalNamespace(world));
-  await startWorker(world, bench);
+  await startClusterWorker(world, bench);
   const stage = { world, bench, model };
   const firstTokens: Record<Way, number[]> = { eager: [], lazy: [] };
   await runSession(stage, 'lazy', 'warm-up', true);
@@ -62,18 +62,6 @@ function toReport({ eager, lazy }: Record<Way, number[]>): Report {
     ],
     baseline: { eager_first_token_ms: figures(eager) },
   };
-}
-
-async function startWorker(world: World, { namespaces, image }: BenchCluster): Promise<void> {
-  const { workerKubeconfig: kubeconfig, namespace } = namespaces;
-  const worker = await startDroverWorker({
-    address: world.address,
-    folder: world.folder,
-    modelUrl: world.model.url,
-    roles: 'all',
-    kubernetes: { kubeconfig, namespace, sandboxImage: image },
-  });
-  world.defer(() => worker.stop());
 }
 
 /** So many at once, the next one as soon as one has ended. */
