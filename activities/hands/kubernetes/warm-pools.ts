@@ -61,7 +61,7 @@ class KeptPools implements WarmPools {
   readonly #cluster: HandCluster;
   readonly #keeper;
   readonly #holds: PoolHolds;
-  /** Undefined until the registry was read whole. */
+  /** The registry was read whole, the last time. */
   #known = false;
   #pools: ReadonlyMap<string, Pool> = new Map();
   #usable: readonly V1Job[] = [];
