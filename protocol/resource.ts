@@ -33,17 +33,58 @@ const Checkout = z.discriminatedUnion('type', [
   }),
 ]);
 
-const GithubRepository = z.strictObject({
-  type: z.literal('github_repository'),
-  url: RemoteUrl,
-  /** Default: the remote's default branch. */
-  checkout: Checkout.nullish(),
-  /** Default: `/workspace/<repository>`. */
-  mount_path: MountPath.nullish(),
-  authorization_token: z
-    .never({ error: 'is not taken here: it would stay in the history' })
-    .optional(),
+const CredentialId = z.string().min(1).max(128);
+
+/** Name of a branch or tag, in which `*` stands for any run of characters, slashes too. */
+const RefPattern = z
+  .string()
+  .min(1)
+  .max(255)
+  .regex(/^[^-/\s~^:?[\\\p{Cc}][^\s~^:?[\\\p{Cc}]*$/u, 'must be a name, or one with * in it')
+  .refine((name) => !name.startsWith('refs/'), 'must be without refs/heads/ or refs/tags/');
+
+const MAX_PATTERNS = 20;
+
+/** What may be changed in a repository. What is not named here may not. */
+const RepositoryPush = z.strictObject({
+  /** Branches that may be made, and moved forward. */
+  branches: bounded(z.array(RefPattern), MAX_PATTERNS, 'branches').default([]),
+  /** Tags that may be made. */
+  tags: bounded(z.array(RefPattern), MAX_PATTERNS, 'tags').default([]),
+  /** Whether these may also be moved to where they do not lead on from. */
+  force: z.boolean().default(false),
+  /** Whether these may also be deleted. */
+  delete: z.boolean().default(false),
 });
+export type RepositoryPush = z.infer<typeof RepositoryPush>;
+
+const GithubRepository = z
+  .strictObject({
+    type: z.literal('github_repository'),
+    url: RemoteUrl,
+    /** With it the hand reaches the repository through the gateway, which alone has the secret. */
+    credential: z.strictObject({ vault_id: CredentialId, credential_id: CredentialId }).nullish(),
+    /** Needs a credential. Default: nothing may be pushed. */
+    push: RepositoryPush.nullish(),
+    /** Default: the remote's default branch. */
+    checkout: Checkout.nullish(),
+    /** Default: `/workspace/<repository>`. */
+    mount_path: MountPath.nullish(),
+    authorization_token: z
+      .never({ error: 'is not taken here: it would stay in the history' })
+      .optional(),
+  })
+  .superRefine(({ url, credential, push }, context) => {
+    if (credential == null) {
+      if (push == null) return;
+      const message = 'needs a credential: without one the gateway has no part in what is pushed';
+      context.addIssue({ code: 'custom', path: ['push'], message });
+    } else if (!/^https?:\/\/[^/@?#]+\/[^@?#]+$/i.test(url)) {
+      const message = 'must be https://host/path when the repository has a credential';
+      context.addIssue({ code: 'custom', path: ['url'], message });
+    }
+  });
+export type RepositorySpec = z.infer<typeof GithubRepository>;
 
 const File = z.strictObject({
   type: z.literal('file'),
@@ -62,6 +103,8 @@ export type SessionResourceSpec = z.infer<typeof SessionResourceSpec>;
 export type SessionResourceInput = z.input<typeof SessionResourceSpec>;
 
 const MAX_RESOURCES = 100;
+/** All of them are named in one token, which is sent with each request. */
+const MAX_WITH_CREDENTIAL = 20;
 
 /** Resources of one session: no two at the same path. */
 export const SessionResourceSpecs = bounded(
@@ -75,10 +118,24 @@ export const SessionResourceSpecs = bounded(
       }
       taken.add(path);
     }
+    const count = withCredential(resources).length;
+    if (count <= MAX_WITH_CREDENTIAL) return;
+    const message = `has ${count} repositories with a credential; at most ${MAX_WITH_CREDENTIAL} are allowed`;
+    context.addIssue({ code: 'custom', path: [], message });
   }),
   MAX_RESOURCES,
   'resources',
 );
+
+/** Repositories that a hand reaches through the gateway. */
+export function withCredential(
+  resources: readonly SessionResourceSpec[],
+): readonly RepositorySpec[] {
+  return resources.filter(
+    (resource): resource is RepositorySpec =>
+      resource.type === 'github_repository' && resource.credential != null,
+  );
+}
 
 /** Where in the hand a resource is put. */
 export function mountPathOf(resource: SessionResourceSpec): string {

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest';
-import { mountPathOf, type SessionResourceSpec } from '../../protocol/resource.ts';
+import { mountPathOf, type SessionResourceSpec, withCredential } from '../../protocol/resource.ts';
 import { SessionInput } from '../../protocol/session.ts';
 
 const repository = (url: string) => ({ type: 'github_repository', url }) as const;
+
+const CREDENTIAL = { vault_id: 'v', credential_id: 'c' };
 
 test.each<[string, SessionResourceSpec, string]>([
   ['an address', repository('https://github.com/o/repo'), '/workspace/repo'],
@@ -30,6 +32,25 @@ test.each<[string, unknown, RegExp]>([
     { ...repository('https://h/r'), checkout: { type: 'commit', sha: 'abc' } },
     /full commit SHA/,
   ],
+  ['a push without a credential', { ...repository('https://h/r'), push: {} }, /needs a credential/],
+  ...[
+    'ssh://h/r',
+    'git@h:r',
+    'file:///r',
+    '/r',
+    'https://h',
+    'https://u@h/r',
+    'https://h/r?a=b',
+  ].map((url): [string, unknown, RegExp] => [
+    `a credential for ${url}`,
+    { ...repository(url), credential: CREDENTIAL },
+    /must be https:\/\/host\/path when/,
+  ]),
+  ...['refs/heads/main', '-x', 'a b', 'a~1', 'a:b', ''].map((branch): [string, unknown, RegExp] => [
+    `a push to "${branch}"`,
+    { ...repository('https://h/r'), credential: CREDENTIAL, push: { branches: [branch] } },
+    /branches.*0/,
+  ]),
   ['a way out', { type: 'file', file_id: 'f', mount_path: '/mnt/../etc/x' }, /must not hold/],
   ['a file id that is a path', { type: 'file', file_id: '../f' }, /id of a file/],
   ['a relative path', { type: 'file', file_id: 'f', mount_path: 'x' }, /absolute/],
@@ -46,4 +67,28 @@ test('two at one path → refused, naming it', () => {
     path: ['resources', 1, 'mount_path'],
     message: expect.stringContaining('/workspace/repo'),
   });
+});
+
+test('with a credential → what it may push, nothing by default', () => {
+  const resources = [
+    { ...repository('https://a/one'), credential: CREDENTIAL },
+    { ...repository('http://b/two'), credential: CREDENTIAL, push: { branches: ['drover/*'] } },
+    repository('https://a/three'),
+  ];
+  const parsed = SessionInput.parse({ resources });
+  expect(withCredential(parsed.resources)).toMatchObject([
+    { url: 'https://a/one' },
+    { push: { branches: ['drover/*'], tags: [], force: false, delete: false } },
+  ]);
+});
+
+test('more with a credential than a token can name → refused', () => {
+  const resources = Array.from({ length: 21 }, (_, index) => ({
+    ...repository(`https://a/${index}`),
+    credential: CREDENTIAL,
+  }));
+  const parsed = SessionInput.safeParse({ resources });
+  expect(parsed.error?.issues[0]?.message).toBe(
+    'has 21 repositories with a credential; at most 20 are allowed',
+  );
 });
