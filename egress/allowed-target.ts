@@ -5,10 +5,11 @@ import type { Target } from './target.ts';
 const DEFAULT_PORTS: readonly number[] = [80, 443];
 
 /**
- * @param hosts Entries of `networking.allowed_hosts`.
+ * @param hosts Entries of `networking.allowed_hosts`; null lets everything through.
  * @throws {Refusal} No entry lets the target through.
  */
-export function checkAllowed(hosts: readonly string[], { host, port }: Target): void {
+export function checkAllowed(hosts: readonly string[] | null, { host, port }: Target): void {
+  if (hosts === null) return;
   const rules = hosts.map(parseAllowedHost).filter((rule) => coversHost(rule, host));
   if (rules.length === 0) {
     throw new Refusal({

@@ -30,19 +30,6 @@ const TokenRepository = z.strictObject({
 });
 export type TokenRepository = z.infer<typeof TokenRepository>;
 
-/** A repository that the hand reaches by the name it has here; see `git-*.ts`. */
-export const GrantedRepository = z.strictObject({
-  name: z.string(),
-  url: z.string(),
-  vault_id: z.string(),
-  credential_id: z.string(),
-  /** Branches that may be pushed to, by name or pattern. */
-  push: z.array(z.string()),
-  /** Whether history may be rewritten there. */
-  force: z.boolean(),
-});
-export type GrantedRepository = z.infer<typeof GrantedRepository>;
-
 export const HandToken = z.strictObject({
   session: z.string(),
   /** Run id of the session's first run. */
@@ -56,8 +43,7 @@ export const HandToken = z.strictObject({
   addresses: z.array(z.string()).min(1),
   /** Entries of `networking.allowed_hosts`; null: all public ones. */
   hosts: z.array(z.string()).nullable(),
-  variables: z.array(VariableGrant),
-  repositories: z.array(GrantedRepository),
+  variables: z.array(VariableGrant).default([]),
   repositories: z.array(TokenRepository).default([]),
   /** Seconds since 1970. */
   expires: z.int(),

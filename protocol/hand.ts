@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { HandConfig, ResolvedEnvironment } from './environment.ts';
+import type { HandGrants } from './grant.ts';
 import { HandKey } from './hand-key.ts';
 import type { SessionResourceSpec } from './resource.ts';
 import type { AgentToolResult } from './session-event.ts';
@@ -53,6 +54,8 @@ export interface ProvisionInput {
   readonly environment: ResolvedEnvironment;
   /** What is put into the hand as it is made. */
   readonly resources: readonly SessionResourceSpec[];
+  /** Only of a session with vaults. */
+  readonly grants?: HandGrants;
 }
 
 export interface ProvisionResult {

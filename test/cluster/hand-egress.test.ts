@@ -159,6 +159,9 @@ describeCluster('the network of a hand', (cluster) => {
       const [pod] = await hands.podsOf(own.instance);
       const expired = signToken(deployed.keys, {
         session: own.instance.session_id,
+        chain_id: own.instance.chain_id,
+        name: own.instance.name,
+        generation: own.instance.generation,
         hand: 'hand',
         addresses: [pod?.status?.podIP ?? ''],
         hosts: upHosts(),

@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { toBlockList } from '../../dial/public-addresses.ts';
 import type { Address } from '../../egress/dial.ts';
 import { type HandToken, signToken } from '../../egress/hand-token.ts';
 import { createEgressProxy, type EgressProxy } from '../../egress/proxy.ts';
-import { toBlockList } from '../../egress/public-addresses.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 // Bytes that no honest client sends, and names that change their mind.
@@ -91,6 +91,9 @@ async function open(
 function credentials(change: Partial<HandToken> = {}): string {
   const token = signToken(KEYS, {
     session: 'session-1',
+    chain_id: 'chain-1',
+    name: 'main',
+    generation: 1,
     hand: 'hand-1',
     addresses: ['127.0.0.1'],
     hosts: [`up.test:${upstreamPort}`],

@@ -49,7 +49,12 @@ export async function startEgress(privateNetworks: string): Promise<EgressProces
   const token: EgressProcess['token'] = (change = {}) =>
     signToken(readKeys(keysPath), {
       session: 'session-1',
+      chain_id: 'chain-1',
+      name: 'main',
+      generation: 1,
       hand: 'hand-1',
+      variables: [],
+      repositories: [],
       addresses: ['127.0.0.1'],
       hosts: ['127.0.0.1'],
       expires: Math.floor(Date.now() / 1000) + 3600,

@@ -13,7 +13,12 @@ const SECRETS = ['a', 'b'].map((letter) => Buffer.from(letter.repeat(32)).toStri
 const [A = '', B = ''] = SECRETS;
 const TOKEN = {
   session: 'session-1',
+  chain_id: 'chain-1',
+  name: 'main',
+  generation: 1,
   hand: 'hand-1',
+  variables: [],
+  repositories: [],
   addresses: ['10.0.0.7'],
   hosts: ['example.com'],
   expires: 2_000_000_000,

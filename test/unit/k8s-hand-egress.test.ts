@@ -24,7 +24,8 @@ const JOB = {
   metadata: { creationTimestamp: '2030-01-01T00:00:00Z' as unknown as Date },
   spec: { activeDeadlineSeconds: 3600 },
 } as V1Job;
-const HAND = { session: 'session-1', key: 'hand-1', pod: POD, job: JOB };
+const NAME = { session_id: 'session-1', chain_id: 'chain-1', name: 'main', generation: 1 };
+const HAND = { name: NAME, key: 'hand-1', pod: POD, job: JOB };
 
 const networking = (value: object) => EnvironmentDefinition.parse({ networking: value }).networking;
 const LIMITED = networking({ type: 'limited', allowed_hosts: ['example.com'] });
@@ -89,9 +90,14 @@ describe('variables of commands', () => {
     expect(url.host).toBe('10.0.0.5:3128');
     expect(readToken(KEYS, url.password)).toEqual({
       session: 'session-1',
+      chain_id: 'chain-1',
+      name: 'main',
+      generation: 1,
       hand: 'hand-1',
       addresses: ['10.1.0.7', 'fd00::7'],
       hosts: ['example.com'],
+      variables: [],
+      repositories: [],
       // One hour and a minute after the Job was made.
       expires: Date.parse('2030-01-01T01:01:00Z') / 1000,
     });

@@ -7,6 +7,7 @@ import { proxyVariables } from '../../../egress/proxy-variables.ts';
 import type { HandRecipe } from '../../../k8s/hand-recipe.ts';
 import type { EnvironmentDefinition } from '../../../protocol/environment.ts';
 import { FAILURE } from '../../../protocol/failure.ts';
+import type { HandName } from '../../../protocol/hand.ts';
 
 /** How hands with `allowed_hosts` get out. */
 export interface HandEgress {
@@ -17,7 +18,7 @@ export interface HandEgress {
 }
 
 export interface EgressingHand {
-  readonly session: string;
+  readonly name: HandName;
   readonly key: string;
   readonly pod: V1Pod;
   readonly job: V1Job;
@@ -64,10 +65,15 @@ export async function egressVariables(
   if (networking.type !== 'limited' || networkOf(networking, egress) !== 'limited') return {};
   if (egress === undefined) return {};
   const token = signToken(keysOf(egress), {
-    session: hand.session,
+    session: hand.name.session_id,
+    chain_id: hand.name.chain_id,
+    name: hand.name.name,
+    generation: hand.name.generation,
     hand: hand.key,
     addresses: addressesOf(hand.pod),
     hosts: networking.allowed_hosts,
+    variables: [],
+    repositories: [],
     expires: expiryOf(hand.job),
   });
   return proxyVariables(`http://hand:${token}@${await addressOf(egress)}`);

@@ -206,9 +206,8 @@ class KubernetesHands implements KubernetesProvider {
   ): Promise<void> {
     const { answerMs = DEFAULT_ANSWER_MS, egress } = this.#options;
     const { temporalNamespace } = this.#cluster;
-    const { session_id: session } = input.hand;
     const variables = await egressVariables(input.environment.definition.networking, egress, {
-      session,
+      name: input.hand,
       key: handKey(temporalNamespace, input.hand),
       pod,
       job,
