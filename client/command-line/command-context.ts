@@ -20,34 +20,53 @@ export interface Streams {
   readonly signal: AbortSignal;
 }
 
-/** What a command works with. */
-export interface CommandContext extends Streams {
-  readonly drover: Drover;
+/** What a command works with that asks no Temporal server. */
+export interface LocalContext extends Streams {
   readonly json: boolean;
   /** Prints a result: as JSON, or as the words given. */
   result(value: unknown, words: string): void;
 }
 
-/** Gives a command what it does; `Args` are its arguments as declared. Returns the exit code. */
-export type Register = <Args extends readonly unknown[], Options>(
-  command: Command,
-  run: (context: CommandContext, args: Args, options: Options) => Promise<number>,
-) => void;
+/** What a command works with. */
+export interface CommandContext extends LocalContext {
+  readonly drover: Drover;
+}
 
-/** Runs a command connected, ends its connection, and turns what it throws into one line. */
-export async function runCommand(
+/** Gives a command what it does; `Args` are its arguments as declared. Returns the exit code. */
+export type RegisterWith<Context> = <Args extends readonly unknown[], Options>(
+  command: Command,
+  run: (context: Context, args: Args, options: Options) => Promise<number>,
+) => void;
+export type Register = RegisterWith<CommandContext>;
+export type RegisterLocal = RegisterWith<LocalContext>;
+
+/** Runs a command connected, and ends its connection. */
+export function runCommand(
   command: Command,
   streams: Streams,
   run: (context: CommandContext) => Promise<number>,
 ): Promise<number> {
-  const options = command.optsWithGlobals<GlobalOptions>();
-  const json = options.output === 'json';
-  let drover: Drover | undefined;
+  return runLocalCommand(command, streams, async (context) => {
+    const options = command.optsWithGlobals<GlobalOptions>();
+    const drover = await connectDrover({ ...options, store: storeUrl() });
+    try {
+      return await run({ ...context, drover });
+    } finally {
+      await drover.close();
+    }
+  });
+}
+
+/** Runs a command, and turns what it throws into one line. */
+export async function runLocalCommand(
+  command: Command,
+  streams: Streams,
+  run: (context: LocalContext) => Promise<number>,
+): Promise<number> {
+  const json = command.optsWithGlobals<GlobalOptions>().output === 'json';
   try {
-    drover = await connectDrover({ ...options, store: storeUrl() });
     return await run({
       ...streams,
-      drover,
       json,
       result: (value, words) =>
         streams.stdout.write(`${json ? JSON.stringify(value, null, 2) : words}\n`),
@@ -61,7 +80,5 @@ export async function runCommand(
         : `error: ${message}\n`,
     );
     return EXIT.failed;
-  } finally {
-    await drover?.close();
   }
 }

@@ -1,5 +1,5 @@
 import { Command, CommanderError, Option } from 'commander';
-import { type Register, runCommand, type Streams } from './command-context.ts';
+import { type RegisterWith, runCommand, type Streams } from './command-context.ts';
 import { EXIT } from './failure.ts';
 import { addFilesCommands } from './files-commands.ts';
 import { addReadCommands } from './read-commands.ts';
@@ -14,14 +14,17 @@ export async function runCommandLine(
 ): Promise<number> {
   let exitCode: number = EXIT.ok;
   const program = createProgram(name, streams);
-  const register: Register = (command, run) => {
-    command.action(async (...given: unknown[]) => {
-      const count = command.registeredArguments.length;
-      exitCode = await runCommand(command, streams, (context) =>
-        run(context, given.slice(0, count) as never, command.opts() as never),
-      );
-    });
-  };
+  const registerWith =
+    <Context>(runIn: RunIn<Context>): RegisterWith<Context> =>
+    (command, run) => {
+      command.action(async (...given: unknown[]) => {
+        const count = command.registeredArguments.length;
+        exitCode = await runIn(command, streams, (context) =>
+          run(context, given.slice(0, count) as never, command.opts() as never),
+        );
+      });
+    };
+  const register = registerWith(runCommand);
   addTalkCommands(program, register);
   addReadCommands(program, register);
   addRegistryCommands(program, register, 'agents');
@@ -35,6 +38,12 @@ export async function runCommandLine(
     return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   }
 }
+
+type RunIn<Context> = (
+  command: Command,
+  streams: Streams,
+  run: (context: Context) => Promise<number>,
+) => Promise<number>;
 
 function createProgram(name: string, { stdout, stderr }: Streams): Command {
   return new Command(name)
