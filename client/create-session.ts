@@ -28,6 +28,8 @@ export type CreateSession =
       >;
       /** Put into hand `main` as it is made. */
       readonly resources?: readonly SessionResourceInput[];
+      /** Ids of vaults whose credentials the session may use, at most 20. */
+      readonly vault_ids?: readonly string[];
       readonly initial_events?: SendInput;
       readonly title?: string | null;
       readonly metadata?: Readonly<Record<string, string>>;

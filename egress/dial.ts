@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type BlockList, connect, isIP, type Socket } from 'node:net';
-import { mayBeDialled } from './public-addresses.ts';
+import { mayBeDialled } from '../dial/public-addresses.ts';
 import { Refusal } from './refusal.ts';
 import type { Target } from './target.ts';
 

@@ -1,7 +1,7 @@
 import type { BlockList } from 'node:net';
 import { z } from 'zod';
 import { describeIssues } from '../protocol/describe-issues.ts';
-import { toBlockList } from './public-addresses.ts';
+import { toBlockList } from '../dial/public-addresses.ts';
 
 const Variables = z.object({
   /** File of the keys that tokens are signed with. */

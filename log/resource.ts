@@ -26,6 +26,7 @@ export function toResource(sessionId: string, state: RunState): SessionResource 
     environment: state.environment,
     environments: state.environments,
     resources: state.resources,
+    vault_ids: state.vault_ids,
     usage: state.usage,
     pending_actions: isOver ? [] : waitingCalls(state.calls).map((call) => call.id),
     hands: state.hands,

@@ -73,6 +73,7 @@ export interface RunState {
   /** Hands of other sessions, by the name they have in this one. */
   readonly passed: Readonly<Record<string, PassedHand>>;
   readonly resources: readonly SessionResourceSpec[];
+  readonly vault_ids: readonly string[];
   /** Inline definitions that wait for the registry's answer about the other one. */
   readonly inline: Inline;
   readonly usage: ModelUsage;
@@ -104,6 +105,7 @@ export function startRun(runIndex: number, queued: readonly SessionEvent[] = [])
     environments: {},
     passed: {},
     resources: [],
+    vault_ids: [],
     inline: {},
     usage: NO_USAGE,
     hands: {},

@@ -42,6 +42,7 @@ export function startSession(draft: RunDraft, source: Source, attributes: Attrib
     return;
   }
   draft.resources = input.resources;
+  draft.vault_ids = input.vault_ids;
   useDefinitions(draft, input);
   for (const [item, body] of (input.initial_events ?? []).entries()) {
     contribute(draft, source, { body, item, id: historyEventId(run_id, source.eventId, item) });
@@ -85,6 +86,7 @@ function restore(draft: RunDraft, continued: Partial<Continued>): void {
   draft.agent = continued.agent ?? null;
   draft.environment = continued.environment ?? null;
   draft.resources = continued.resources ?? [];
+  draft.vault_ids = listOf(continued.vault_ids);
   draft.usage = continued.usage ?? draft.usage;
   draft.created_at = continued.created_at ?? draft.created_at;
   for (const call of listOf(continued.calls)) draft.calls.set(call.id, call);

@@ -44,6 +44,21 @@ export const FAILURE = {
   environmentNotFound: 'Environment.NotFound',
   environmentArchived: 'Environment.Archived',
   environmentInvalid: 'Environment.Invalid',
+  /** The session, its agent or its owner may not use the vault. */
+  vaultNotPermitted: 'Vault.NotPermitted',
+  vaultNotFound: 'Vault.NotFound',
+  vaultCredentialNotFound: 'Vault.CredentialNotFound',
+  /** A credential of another kind than its use asks for. */
+  vaultWrongKind: 'Vault.WrongKind',
+  /** The backend or a token endpoint cannot be reached, which may pass. */
+  vaultUnavailable: 'Vault.Unavailable',
+  vaultSealed: 'Vault.Sealed',
+  /** The key of an encrypted folder is wrong, lost or malformed. */
+  vaultKeyInvalid: 'Vault.KeyInvalid',
+  /** A token endpoint refused a refresh token: somebody has to authorize again. */
+  vaultRefreshFailed: 'Vault.RefreshFailed',
+  /** What is asked of it is malformed, or is there already. */
+  vaultInvalid: 'Vault.Invalid',
 } as const;
 
 export type FailureType = (typeof FAILURE)[keyof typeof FAILURE];

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { AgentDefinition, AgentReference, type ResolvedAgent } from './agent.ts';
 import { bounded } from './bounded.ts';
+import { VaultIds } from './credential.ts';
 import {
   EnvironmentDefinition,
   EnvironmentReference,
@@ -64,6 +65,8 @@ export const SessionInput = z.preprocess(
       hands: bounded(z.record(HandKey, HandSource), MAX_HANDS, 'hands').optional(),
       /** Put into hand `main` as it is made. */
       resources: SessionResourceSpecs.default([]),
+      /** Vaults whose credentials it may use, in the order in which they are searched. */
+      vault_ids: VaultIds.default([]),
       initial_events: UserEvents.optional(),
       title: z.string().max(200).nullish(),
       metadata: z.record(z.string(), z.string()).default({}),
@@ -131,6 +134,7 @@ export interface Continued {
   readonly environments?: Readonly<Record<string, ResolvedEnvironment>>;
   readonly borrowed?: Readonly<Record<string, BorrowedHand>>;
   readonly resources?: readonly SessionResourceSpec[];
+  readonly vault_ids?: readonly string[];
   readonly status: 'running' | 'idle';
   readonly stop_reason: StopReason | null;
   readonly stop_details: RefusalDetails | null;
@@ -168,6 +172,8 @@ export interface SessionResource {
   readonly environments: Readonly<Record<string, ResolvedEnvironment>>;
   /** What was put into hand `main`. */
   readonly resources: readonly SessionResourceSpec[];
+  /** Vaults whose credentials it may use. */
+  readonly vault_ids: readonly string[];
   readonly usage: ModelUsage;
   /** Ids of tool uses that wait for a person or the client. */
   readonly pending_actions: readonly string[];

@@ -2,6 +2,7 @@ import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/w
 import type { HandActivities } from '../protocol/hand.ts';
 import type { BrainActivities } from '../protocol/model-step.ts';
 import { TASK_QUEUE } from '../protocol/task-queue.ts';
+import type { VaultActivities } from '../protocol/vault.ts';
 import { PAYLOAD_CONVERTER_PATH } from './workflow-bundle.ts';
 
 interface Target {
@@ -44,6 +45,18 @@ export function createHandsWorker(
   return Worker.create({
     ...shared(target),
     taskQueue: target.taskQueue,
+    activities: target.activities,
+    maxConcurrentActivityTaskExecutions: 200,
+  });
+}
+
+/** What needs credentials. `taskQueue` is `drover-vault` unless a test wants its own. */
+export function createVaultWorker(
+  target: Target & { readonly taskQueue?: string; readonly activities: VaultActivities },
+): Promise<Worker> {
+  return Worker.create({
+    ...shared(target),
+    taskQueue: target.taskQueue ?? TASK_QUEUE.vault,
     activities: target.activities,
     maxConcurrentActivityTaskExecutions: 200,
   });

@@ -4,9 +4,12 @@ import { z } from 'zod';
 import { describeIssues } from '../protocol/describe-issues.ts';
 import { TASK_QUEUE } from '../protocol/task-queue.ts';
 import { folderUrl } from '../store/open-store.ts';
+import { readVaultSettings, type VaultSettings } from '../vault/settings.ts';
 
-const ROLES = ['brain', 'hands'] as const;
+const ROLES = ['brain', 'hands', 'vault', 'egress'] as const;
 export type Role = (typeof ROLES)[number];
+/** Those that have something to do; a worker without activities cannot be made. */
+const ALL: readonly Role[] = ['brain', 'hands'];
 
 const text = z
   .string()
@@ -40,9 +43,9 @@ function toHostAndPort(
 }
 
 const Environment = z.object({
-  /** Comma-separated; `all` by default. */
+  /** Comma-separated; by default `all`, which is all that the configuration allows. */
   DROVER_ROLES: text.default('all').transform((value, context): readonly Role[] => {
-    if (value === undefined || value === 'all') return ROLES;
+    if (value === undefined || value === 'all') return ALL;
     const roles = z
       .array(z.enum(ROLES))
       .min(1)
@@ -89,6 +92,8 @@ export interface WorkerEnvironment {
   readonly stateFolder: string;
   /** URL of what `store/` opens. */
   readonly store: string;
+  /** What `vault/` opens; only roles `vault` and `egress` do. */
+  readonly vault: VaultSettings;
   readonly handsTaskQueue: string;
   readonly isolation: 'required' | 'unconfined';
   readonly kubernetes: {
@@ -127,6 +132,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Wor
     roles: values.DROVER_ROLES,
     stateFolder: values.DROVER_STATE_FOLDER,
     store: values.DROVER_STORE ?? folderUrl(join(values.DROVER_STATE_FOLDER, 'store')),
+    vault: readVaultSettings(variables, values.DROVER_STATE_FOLDER),
     handsTaskQueue: values.DROVER_HANDS_TASK_QUEUE,
     isolation: values.DROVER_SANDBOX,
     kubernetes: toKubernetes(values),

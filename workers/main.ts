@@ -6,8 +6,9 @@ import { createHandActivities } from '../activities/hands/activities.ts';
 import { createModelActivities } from '../activities/model/activities.ts';
 import { createRegistryActivities } from '../activities/registry/activities.ts';
 import { createStepReader } from '../log/step-reader.ts';
+import { openVault } from '../vault/open-vault.ts';
 import { connect } from './connect.ts';
-import { createBrainWorker, createHandsWorker } from './create-worker.ts';
+import { createBrainWorker, createHandsWorker, createVaultWorker } from './create-worker.ts';
 import { readEnvironment, type WorkerEnvironment } from './env.ts';
 import { createHandProviders } from './hand-providers.ts';
 import { serveHealth } from './health.ts';
@@ -85,6 +86,19 @@ const CREATE = {
         ),
       }),
     });
+  },
+
+  async vault({ connection, namespace, environment, closing }: Target): Promise<Worker> {
+    const vault = openVault(environment.vault);
+    closing.defer(() => vault.close());
+    // A room that serves activities of the vault worker adds them here: `...createXActivities({ vault })`.
+    const activities = {};
+    const { deployment } = environment;
+    return createVaultWorker({ connection, namespace, deployment, activities });
+  },
+
+  async egress(): Promise<Worker> {
+    throw new Error('role egress cannot be started yet');
   },
 } as const;
 

@@ -60,11 +60,11 @@ function checkToolHands(state: SessionState): void {
 
 /** A definition goes with every roll-over, beside whatever else is carried then. */
 function checkCarried(state: SessionState, { metadata }: SessionInput): void {
-  const { agent, environment, environments, resources } = state;
-  const bytes = jsonBytes({ agent, environment, environments, resources, metadata });
+  const { agent, environment, environments, resources, vaultIds } = state;
+  const bytes = jsonBytes({ agent, environment, environments, resources, vaultIds, metadata });
   if (bytes <= MAX_DEFINITION_BYTES) return;
   throw invalid(
-    `input: agent, environments, resources and metadata are ${bytes} bytes as JSON, over the limit ` +
+    `input: agent, environments, resources, vault_ids and metadata are ${bytes} bytes as JSON, over the limit ` +
       `of ${MAX_DEFINITION_BYTES}. Put long instructions into initial_events or a file in the workspace.`,
   );
 }

@@ -68,6 +68,7 @@ export class SessionState {
   private readonly runIds: readonly string[];
   private readonly createdAt: string;
   readonly resources: readonly SessionResourceSpec[];
+  readonly vaultIds: readonly string[];
   private readonly input: SessionInput;
 
   constructor(input: SessionInput) {
@@ -77,6 +78,7 @@ export class SessionState {
     this.runIndex = continued?.run_index ?? 0;
     this.runIds = continued?.run_ids ?? [];
     this.resources = continued?.resources ?? input.resources;
+    this.vaultIds = continued === undefined ? input.vault_ids : (continued.vault_ids ?? []);
     this.createdAt = continued?.created_at ?? workflowInfo().startTime.toISOString();
     if (continued !== undefined) this.restore(continued);
     this.enqueue(continued === undefined ? (input.initial_events ?? []) : []);
@@ -148,6 +150,7 @@ export class SessionState {
       environment: this.environment,
       environments: this.environments,
       resources: this.resources,
+      vault_ids: this.vaultIds,
       usage: this.usage,
       pending_actions: this.waitingCalls().map((call) => call.id),
       hands: presentHands(this.hands, this.borrowed),
@@ -178,6 +181,7 @@ export class SessionState {
       environments: this.environments,
       borrowed: Object.fromEntries(this.borrowed),
       resources: this.resources,
+      vault_ids: this.vaultIds,
       status: this.status ?? 'idle',
       stop_reason: this.stopReason,
       stop_details: this.stopDetails,
@@ -191,7 +195,13 @@ export class SessionState {
       recent_updates: this.recentUpdates,
       details: this.details.carried(),
     };
-    return { metadata, continued, resources: [], ...(title === undefined ? {} : { title }) };
+    return {
+      metadata,
+      continued,
+      resources: [],
+      vault_ids: [],
+      ...(title === undefined ? {} : { title }),
+    };
   }
 
   private restore(continued: Continued): void {

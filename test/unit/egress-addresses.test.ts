@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { mayBeDialled, toBlockList } from '../../egress/public-addresses.ts';
+import { mayBeDialled, toBlockList } from '../../dial/public-addresses.ts';
 
 const NONE = toBlockList([]);
 

@@ -42,7 +42,7 @@ export function toBlockList(networks: readonly string[]): BlockList {
   return list;
 }
 
-/** @param also Networks that an operator lets hands reach though they are not public. */
+/** @param also Networks that an operator lets be reached though they are not public. */
 export function mayBeDialled(address: string, also: BlockList): boolean {
   if (isIPv4(address)) return also.check(address, 'ipv4') || !notPublic.check(address, 'ipv4');
   if (!isIPv6(address) || address.includes('%')) return false;
