@@ -9,7 +9,20 @@ import { Refusal } from './refusal.ts';
  * @throws {Refusal}
  */
 export function authorize(request: IncomingMessage, readKeys: () => EgressKeys): HandToken {
-  const token = readToken(keysFrom(readKeys), credentialsOf(request));
+  return checkToken(credentialsOf(request), request, readKeys);
+}
+
+/**
+ * Whether who sends the request may show this token.
+ *
+ * @throws {Refusal}
+ */
+export function checkToken(
+  text: string,
+  request: IncomingMessage,
+  readKeys: () => EgressKeys,
+): HandToken {
+  const token = readToken(keysFrom(readKeys), text);
   if (token.expires * 1000 <= Date.now()) {
     const words = `the token of this hand has expired (${new Date(token.expires * 1000).toISOString()})`;
     throw new Refusal({ status: 403, reason: 'expired', words });
