@@ -78,7 +78,7 @@ export function createDrover(
   const log = createLogReader({
     service: client.workflowService,
     namespace: requests.namespace,
-    dataConverter: client.options.loadedDataConverter,
+    payloadCodecs: client.options.loadedDataConverter.payloadCodecs,
     withAbortSignal: (signal, call) => client.connection.withAbortSignal(signal, call),
   });
   return {

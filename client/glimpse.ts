@@ -1,4 +1,6 @@
+import type { Payload } from '@temporalio/common';
 import proto, { type temporal } from '@temporalio/proto';
+import { decodeFailure, decodePayload } from '../log/decode-history.ts';
 import { isRecord } from '../log/read-payload.ts';
 import type { ExecuteProgress } from '../protocol/hand.ts';
 import { ACTIVITY, type RespondProgress } from '../protocol/model-step.ts';
@@ -33,10 +35,10 @@ export function createGlimpseReader(requests: Requests): ReadGlimpse {
     );
     const pending = pendingActivities ?? [];
     const details = await Promise.all(
-      pending.map(async (activity) => ({
-        activity,
-        details: await readDetails(requests, activity),
-      })),
+      pending.map(async (activity) => {
+        const details = await readActivity(requests, sessionId, activity);
+        return { activity, details };
+      }),
     );
     const step = details.find(({ activity }) => isNamed(activity, ACTIVITY.respond));
     const running = details.filter(({ activity }) => isNamed(activity, ACTIVITY.execute));
@@ -68,12 +70,20 @@ function isCallProgress(details: unknown): details is ExecuteProgress {
   return isRecord(details) && typeof details['call_id'] === 'string';
 }
 
-/** Between two attempts the details are those of the attempt that failed. */
-async function readDetails({ client }: Requests, activity: Pending): Promise<unknown> {
+/**
+ * Puts what codecs hid of its last failure in its place, and returns its heartbeat details. Between
+ * two attempts these are those of the attempt that failed.
+ */
+async function readActivity(
+  { client, namespace }: Requests,
+  workflowId: string,
+  activity: Pending,
+): Promise<unknown> {
+  const { payloadConverter, payloadCodecs } = client.options.loadedDataConverter;
+  const context = { type: 'activity', namespace, workflowId, isLocal: false } as const;
+  const decode = (payload: Payload) => decodePayload(payload, payloadCodecs, context);
+  if (activity.lastFailure) await decodeFailure(activity.lastFailure, decode);
   const payload = activity.heartbeatDetails?.payloads?.[0];
   if (activity.state !== STARTED || payload === undefined) return undefined;
-  const { payloadConverter, payloadCodecs } = client.options.loadedDataConverter;
-  let payloads = [payload];
-  for (const codec of payloadCodecs.toReversed()) payloads = await codec.decode(payloads);
-  return payloadConverter.fromPayload<unknown>(payloads[0] ?? {});
+  return payloadConverter.fromPayload<unknown>(await decode(payload));
 }

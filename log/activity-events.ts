@@ -3,6 +3,7 @@ import type { ExecuteInput, HandInstance } from '../protocol/hand.ts';
 import { historyEventId } from '../protocol/ids.ts';
 import { ACTIVITY, type ResolveResult } from '../protocol/model-step.ts';
 import type { AgentToolResult, RecordedEvent } from '../protocol/session-event.ts';
+import { isUndecodable } from '../protocol/undecodable.ts';
 import {
   contribute,
   contributeError,
@@ -12,7 +13,7 @@ import {
 } from './contribute.ts';
 import { describeFailure, sessionErrorType } from './failure-words.ts';
 import { type Failure, toNumber } from './history-event.ts';
-import { isRecord, isUndecodable, readFirst } from './read-payload.ts';
+import { isRecord, readFirst } from './read-payload.ts';
 import type { RunDraft } from './run-draft.ts';
 import { identityRunId, type OpenActivity } from './run-state.ts';
 import { resolveDefinitions } from './session-events.ts';

@@ -1,5 +1,5 @@
 import { isGrpcServiceError, type WorkflowService } from '@temporalio/client';
-import type { LoadedDataConverter } from '@temporalio/common';
+import type { PayloadCodec } from '@temporalio/common';
 import { decodeHistory } from './decode-history.ts';
 import { RunNotRetainedError } from './errors/run-not-retained-error.ts';
 import { SessionNotFoundError } from './errors/session-not-found-error.ts';
@@ -10,8 +10,8 @@ import { createSharedRequests, type WithAbortSignal } from './shared-requests.ts
 export interface LogDependencies {
   readonly service: WorkflowService;
   readonly namespace: string;
-  /** Its codecs are applied to what is read. Default: none. */
-  readonly dataConverter?: LoadedDataConverter | undefined;
+  /** Undone, last first, on what is read. Default: none. */
+  readonly payloadCodecs?: readonly PayloadCodec[] | undefined;
   /**
    * Of the connection that `service` belongs to. With it an aborted tail ends its long poll on the
    * server too; without it the poll is left to run out, in at most 20 s.
@@ -58,9 +58,14 @@ const GRPC_NOT_FOUND = 5;
  */
 const REVERSE_PAGE_TRANSACTIONS = 10;
 
-export function createHistorySource(deps: LogDependencies): HistorySource {
-  const { service, namespace, withAbortSignal } = deps;
-  const codecs = deps.dataConverter?.payloadCodecs ?? [];
+/**
+ * @param deps.whole whether reading fails where a codec refuses a payload. Default: no, and it is
+ *   projected as undecodable
+ */
+export function createHistorySource(
+  deps: LogDependencies & { readonly whole?: boolean },
+): HistorySource {
+  const { service, namespace, withAbortSignal, payloadCodecs: codecs = [], whole = false } = deps;
   const joinPoll = createSharedRequests<Page>(withAbortSignal);
 
   const requestFor = ({ sessionId, runId }: Run, token: Uint8Array | undefined) => ({
@@ -73,7 +78,7 @@ export function createHistorySource(deps: LogDependencies): HistorySource {
     try {
       const { history, nextPageToken: token } = await call();
       const events = history?.events ?? [];
-      await decodeHistory(events, codecs);
+      await decodeHistory(events, codecs, { namespace, sessionId: run.sessionId, whole });
       return { events, token: token && token.length > 0 ? token : undefined };
     } catch (error) {
       throw isNotFound(error) ? new RunNotRetainedError(run.sessionId, run.runId, error) : error;

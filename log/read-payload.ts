@@ -1,4 +1,4 @@
-import { payloadConverter, type Undecodable } from '../protocol/payload-converter.ts';
+import { payloadConverter } from '../protocol/payload-converter.ts';
 import type { Payload, Payloads } from './history-event.ts';
 
 /** First value of a payload list; undefined when there is none. Never throws: see `Undecodable`. */
@@ -9,10 +9,6 @@ export function readFirst(payloads: Payloads | null | undefined): unknown {
 export function readPayload(payload: Payload | null | undefined): unknown {
   if (payload === null || payload === undefined) return undefined;
   return payloadConverter.fromPayload<unknown>(payload);
-}
-
-export function isUndecodable(value: unknown): value is Undecodable {
-  return isRecord(value) && typeof value['undecodable'] === 'string';
 }
 
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -9,6 +9,7 @@ import { presentHands } from '../protocol/present-hands.ts';
 import { SEARCH_ATTRIBUTES } from '../protocol/search-attributes.ts';
 import { type BorrowedHand, type Continued, SessionInput } from '../protocol/session.ts';
 import type { StopReason } from '../protocol/session-event.ts';
+import { describeUndecodable, isUndecodable } from '../protocol/undecodable.ts';
 import { contribute, contributeError, contributeOwn, type Source } from './contribute.ts';
 import { describeFailure } from './failure-words.ts';
 import { EventType, type HistoryEvent } from './history-event.ts';
@@ -25,11 +26,14 @@ export function startSession(draft: RunDraft, source: Source, attributes: Attrib
   const run_id = attributes?.originalExecutionRunId ?? '';
   draft.identities = [{ from_event: source.eventId, run_id }];
   draft.created_at = source.time;
-  const parsed = SessionInput.safeParse(readFirst(attributes?.input));
+  const raw = readFirst(attributes?.input);
+  const parsed = SessionInput.safeParse(raw);
   if (!parsed.success) {
     contributeError(draft, source, {
       type: 'invalid_event_error',
-      message: describeIssues(parsed.error, 'input'),
+      message: isUndecodable(raw)
+        ? describeUndecodable(raw, 'input')
+        : describeIssues(parsed.error, 'input'),
       retry_status: { type: 'terminal' },
     });
     return;

@@ -57,7 +57,8 @@ const READ_CONCURRENCY = 4;
 export function createStepReader(
   deps: LogDependencies & { readonly maxCachedRuns?: number | undefined },
 ): StepReader {
-  const source = createHistorySource(deps);
+  // A model that is asked without what somebody said would be asked something else.
+  const source = createHistorySource({ ...deps, whole: true });
   const cache = createStepCache(deps.maxCachedRuns ?? DEFAULT_MAX_CACHED_RUNS);
   return {
     async readStep(at) {

@@ -1,5 +1,6 @@
 import { describeIssues } from './describe-issues.ts';
 import { describeOversized, findOversized, type Oversized } from './oversized.ts';
+import { describeUndecodable, isUndecodable } from './undecodable.ts';
 import { UserEvents } from './user-event.ts';
 
 export type CheckedEvents =
@@ -14,6 +15,7 @@ const REMEDY =
  * projection all use it, so that they never disagree about what entered the log.
  */
 export function checkEvents(input: unknown): CheckedEvents {
+  if (isUndecodable(input)) return { ok: false, message: describeUndecodable(input, 'events') };
   const parsed = UserEvents.safeParse(input);
   if (!parsed.success) {
     return { ok: false, message: `${describeIssues(parsed.error, 'events')}. ${REMEDY}` };

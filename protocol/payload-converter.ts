@@ -1,9 +1,5 @@
 import { DefaultPayloadConverter, type Payload, type PayloadConverter } from '@temporalio/common';
-
-/** Stands where a payload could not be decoded. Fails every schema, so a message names it. */
-export interface Undecodable {
-  readonly undecodable: string;
-}
+import type { Undecodable } from './undecodable.ts';
 
 const base = new DefaultPayloadConverter();
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });

@@ -1,13 +1,16 @@
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import type { PayloadKeys } from '../codec/payload-codec.ts';
 import type { HandActivities } from '../protocol/hand.ts';
 import type { BrainActivities } from '../protocol/model-step.ts';
 import { TASK_QUEUE } from '../protocol/task-queue.ts';
 import type { VaultActivities } from '../protocol/vault.ts';
-import { PAYLOAD_CONVERTER_PATH } from './workflow-bundle.ts';
+import { createWorkerConverter } from './data-converter.ts';
 
 interface Target {
   readonly connection: NativeConnection;
   readonly namespace: string;
+  /** Encrypts payloads. Default: none, nothing is encrypted. */
+  readonly keys?: PayloadKeys;
   readonly deployment?: { readonly name: string; readonly buildId: string } | null;
 }
 
@@ -62,11 +65,11 @@ export function createVaultWorker(
   });
 }
 
-function shared({ connection, namespace, deployment }: Target) {
+function shared({ connection, namespace, keys = null, deployment }: Target) {
   return {
     connection,
     namespace,
-    dataConverter: { payloadConverterPath: PAYLOAD_CONVERTER_PATH },
+    dataConverter: createWorkerConverter(keys),
     // The check would fail the workflow task that refuses an oversized update, again and again,
     // since the refusal carries the update. What Drover itself returns is capped where it is made.
     disablePayloadErrorLimit: true,

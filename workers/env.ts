@@ -59,6 +59,8 @@ const Environment = z.object({
   ),
   /** `file:///folder` or `s3://bucket/prefix`. Default: `store` in the state folder. */
   DROVER_STORE: text,
+  /** File of the key ring that payloads are encrypted with. Default: they are not. */
+  DROVER_PAYLOAD_KEYS: text.transform((value) => (value === undefined ? null : resolve(value))),
   DROVER_HANDS_TASK_QUEUE: text.transform((value) => value ?? TASK_QUEUE.hands),
   /** `unconfined` runs hands without isolation: only for an operator who owns the whole machine. */
   DROVER_SANDBOX: z.enum(['required', 'unconfined']).default('required'),
@@ -94,6 +96,8 @@ export interface WorkerEnvironment {
   readonly store: string;
   /** What `vault/` opens; only roles `vault` and `egress` do. */
   readonly vault: VaultSettings;
+  /** File of a key ring, or null: payloads are not encrypted. */
+  readonly payloadKeys: string | null;
   readonly handsTaskQueue: string;
   readonly isolation: 'required' | 'unconfined';
   readonly kubernetes: {
@@ -133,6 +137,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Wor
     stateFolder: values.DROVER_STATE_FOLDER,
     store: values.DROVER_STORE ?? folderUrl(join(values.DROVER_STATE_FOLDER, 'store')),
     vault: readVaultSettings(variables, values.DROVER_STATE_FOLDER),
+    payloadKeys: values.DROVER_PAYLOAD_KEYS,
     handsTaskQueue: values.DROVER_HANDS_TASK_QUEUE,
     isolation: values.DROVER_SANDBOX,
     kubernetes: toKubernetes(values),

@@ -2,6 +2,7 @@ import type { NativeConnection } from '@temporalio/worker';
 import { createKubernetesProvider } from '../activities/hands/kubernetes/kubernetes-provider.ts';
 import { createLocalProvider } from '../activities/hands/local/local-provider.ts';
 import type { HandProvider } from '../activities/hands/provider.ts';
+import type { PayloadKeys } from '../codec/payload-codec.ts';
 import { readKeys } from '../egress/keys.ts';
 import { openClusterAccess } from '../k8s/connection/cluster-access.ts';
 import { createHandCluster } from '../k8s/hand-cluster.ts';
@@ -13,6 +14,7 @@ import { openVerifiedStore } from './open-verified-store.ts';
 interface TemporalAccess {
   readonly connection: NativeConnection;
   readonly temporalNamespace: TemporalNamespace;
+  readonly keys: PayloadKeys;
 }
 
 /**
@@ -23,7 +25,7 @@ interface TemporalAccess {
  */
 export async function createHandProviders(
   { stateFolder, isolation, handsTaskQueue, kubernetes, store: storeUrl }: WorkerEnvironment,
-  { connection, temporalNamespace }: TemporalAccess,
+  { connection, temporalNamespace, keys }: TemporalAccess,
   closing: AsyncDisposableStack,
 ): Promise<Readonly<Record<string, HandProvider>>> {
   const local = createLocalProvider({ stateFolder, isolation });
@@ -44,6 +46,6 @@ export async function createHandProviders(
     carriedBy,
   });
   closing.defer(() => provider.close());
-  keepHands({ connection, cluster, pools: provider.pools }, closing);
+  keepHands({ connection, keys, cluster, pools: provider.pools }, closing);
   return { local, kubernetes: provider };
 }

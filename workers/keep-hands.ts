@@ -5,8 +5,9 @@ import { createSessionChains } from '../activities/hands/kubernetes/session-chai
 import { createSweeper } from '../activities/hands/kubernetes/sweeper.ts';
 import type { WarmPools } from '../activities/hands/kubernetes/warm-pools.ts';
 import { createEnvironmentReader } from '../activities/registry/registered-environments.ts';
+import type { PayloadKeys } from '../codec/payload-codec.ts';
 import type { HandCluster } from '../k8s/hand-cluster.ts';
-import { PAYLOAD_CONVERTER_PATH } from './workflow-bundle.ts';
+import { createClientConverter } from './data-converter.ts';
 
 const READ_REGISTRY_MS = 5_000;
 const KEEP_POOLS_MS = 2_000;
@@ -22,14 +23,15 @@ const SWEEP_GRACE_MS = 120_000;
 export function keepHands(
   hands: {
     readonly connection: NativeConnection;
+    readonly keys: PayloadKeys;
     readonly cluster: HandCluster;
     readonly pools: WarmPools;
   },
   closing: AsyncDisposableStack,
 ): void {
-  const { connection, cluster, pools } = hands;
+  const { connection, keys, cluster, pools } = hands;
   const { name: namespace } = cluster.temporalNamespace;
-  const dataConverter = { payloadConverterPath: PAYLOAD_CONVERTER_PATH };
+  const dataConverter = createClientConverter(keys);
   const client = new Client({ connection, namespace, dataConverter });
   const environments = createEnvironmentReader(client);
   const sweeper = createSweeper({

@@ -5,21 +5,26 @@ import { DefaultLogger, type NativeConnection, Runtime, type Worker } from '@tem
 import { createHandActivities } from '../activities/hands/activities.ts';
 import { createModelActivities } from '../activities/model/activities.ts';
 import { createRegistryActivities } from '../activities/registry/activities.ts';
+import { openKeyRing } from '../codec/key-ring-file.ts';
+import { createWorkerCodec, type PayloadKeys } from '../codec/payload-codec.ts';
 import { createStepReader } from '../log/step-reader.ts';
 import { openVault } from '../vault/open-vault.ts';
 import { connect } from './connect.ts';
 import { createBrainWorker, createHandsWorker, createVaultWorker } from './create-worker.ts';
+import { createClientConverter } from './data-converter.ts';
 import { readEnvironment, type WorkerEnvironment } from './env.ts';
 import { createHandProviders } from './hand-providers.ts';
 import { serveHealth } from './health.ts';
 import { retentionWarning, verifySearchAttributes } from './verify-namespace.ts';
-import { loadWorkflowBundle, PAYLOAD_CONVERTER_PATH } from './workflow-bundle.ts';
+import { loadWorkflowBundle } from './workflow-bundle.ts';
 
 interface Target {
   readonly connection: NativeConnection;
   readonly namespace: string;
   readonly namespaceId: string;
   readonly environment: WorkerEnvironment;
+  /** What encrypts payloads; every client and worker of this process is given it. */
+  readonly keys: PayloadKeys;
   /** Ends, after the workers, what they were given. */
   readonly closing: AsyncDisposableStack;
 }
@@ -27,13 +32,15 @@ interface Target {
 async function main(): Promise<void> {
   Runtime.install({ logger: new DefaultLogger('WARN') });
   const environment = readEnvironment();
+  const { payloadKeys } = environment;
+  const keys = payloadKeys === null ? null : await openKeyRing(payloadKeys);
   await using closing = new AsyncDisposableStack();
   const { connection, namespace, namespaceId } = await connect();
   closing.defer(() => connection.close());
   await verifySearchAttributes(connection, namespace);
   const warning = await retentionWarning(connection, namespace);
   if (warning !== undefined) console.warn(`drover worker: warning: ${warning}`);
-  const target = { connection, namespace, namespaceId, environment, closing };
+  const target = { connection, namespace, namespaceId, environment, keys, closing };
   const workers = await Promise.all(environment.roles.map((role) => CREATE[role](target)));
   const running = Promise.all(workers.map((worker) => worker.run()));
   if (environment.healthPort !== null) {
@@ -46,17 +53,20 @@ async function main(): Promise<void> {
 }
 
 const CREATE = {
-  async brain({ connection, namespace, environment }: Target): Promise<Worker> {
-    const client = new Client({
-      connection,
+  async brain({ connection, namespace, environment, keys }: Target): Promise<Worker> {
+    const dataConverter = createClientConverter(keys);
+    const client = new Client({ connection, namespace, dataConverter });
+    const log = createStepReader({
+      service: connection.workflowService,
       namespace,
-      dataConverter: { payloadConverterPath: PAYLOAD_CONVERTER_PATH },
+      payloadCodecs: [createWorkerCodec(keys)],
     });
-    const log = createStepReader({ service: connection.workflowService, namespace });
-    const bundlePath = await loadWorkflowBundle(join(environment.stateFolder, 'cache'));
+    const failures = keys === null ? 'clear' : 'encoded';
+    const bundlePath = await loadWorkflowBundle(join(environment.stateFolder, 'cache'), failures);
     return createBrainWorker({
       connection,
       namespace,
+      keys,
       deployment: environment.deployment,
       bundlePath,
       activities: {
@@ -71,30 +81,32 @@ const CREATE = {
     namespace,
     namespaceId,
     environment,
+    keys,
     closing,
   }: Target): Promise<Worker> {
     return createHandsWorker({
       connection,
       namespace,
+      keys,
       deployment: environment.deployment,
       taskQueue: environment.handsTaskQueue,
       activities: createHandActivities({
         providers: await createHandProviders(
           environment,
-          { connection, temporalNamespace: { name: namespace, id: namespaceId } },
+          { connection, temporalNamespace: { name: namespace, id: namespaceId }, keys },
           closing,
         ),
       }),
     });
   },
 
-  async vault({ connection, namespace, environment, closing }: Target): Promise<Worker> {
+  async vault({ connection, namespace, environment, keys, closing }: Target): Promise<Worker> {
     const vault = openVault(environment.vault);
     closing.defer(() => vault.close());
     // A room that serves activities of the vault worker adds them here: `...createXActivities({ vault })`.
     const activities = {};
     const { deployment } = environment;
-    return createVaultWorker({ connection, namespace, deployment, activities });
+    return createVaultWorker({ connection, namespace, keys, deployment, activities });
   },
 
   async egress(): Promise<Worker> {

@@ -12,13 +12,21 @@ const SOURCES = ['workflows', 'protocol', 'package-lock.json'];
 export const SHIPPED_BUNDLES = join(PROJECT, 'dist', 'bundles');
 
 export const PAYLOAD_CONVERTER_PATH = join(PROJECT, 'protocol', 'payload-converter.ts');
+export const FAILURE_CONVERTER_PATH = join(PROJECT, 'protocol', 'failure-converter.ts');
+
+/** How the workflows of a bundle write failures: in the clear, or into payloads that are encrypted. */
+export type FailureForm = 'clear' | 'encoded';
 
 /**
  * Path of the bundled workflow code, made once per version of the sources: bundling takes seconds,
  * and a worker that is respawned after a crash should poll at once.
  */
-export async function loadWorkflowBundle(cacheFolder: string): Promise<string> {
-  const name = `workflows-${await hashSources()}.js`;
+export async function loadWorkflowBundle(
+  cacheFolder: string,
+  failures: FailureForm = 'clear',
+): Promise<string> {
+  const form = failures === 'clear' ? '' : `-${failures}-failures`;
+  const name = `workflows-${await hashSources()}${form}.js`;
   for (const folder of [SHIPPED_BUNDLES, cacheFolder]) {
     if (await exists(join(folder, name))) return join(folder, name);
   }
@@ -26,6 +34,7 @@ export async function loadWorkflowBundle(cacheFolder: string): Promise<string> {
   const { code } = await bundleWorkflowCode({
     workflowsPath: join(PROJECT, 'workflows', 'index.ts'),
     payloadConverterPath: PAYLOAD_CONVERTER_PATH,
+    ...(failures === 'clear' ? {} : { failureConverterPath: FAILURE_CONVERTER_PATH }),
     logger: new DefaultLogger('WARN'),
   });
   await mkdir(cacheFolder, { recursive: true });

@@ -20,6 +20,8 @@ import { FAILURE } from '../protocol/failure.ts';
 import { checkUpdateId } from '../protocol/ids.ts';
 import { agentMessages, environmentMessages, type RegistryEntry } from '../protocol/messages.ts';
 import { jsonBytes } from '../protocol/oversized.ts';
+import { describeUndecodable, isUndecodable } from '../protocol/undecodable.ts';
+import { holdUnread } from './hold-unread.ts';
 import { isVersioned } from './is-versioned.ts';
 
 /** The server allows 2,000 updates in one run. */
@@ -97,6 +99,7 @@ async function registryEntity<Definition, Input>(
   setHandler(
     kind.update,
     (definition) => {
+      holdUnread(definition, 'definition');
       updates += 1;
       const earlier = versionOfUpdate(state);
       if (earlier !== undefined) return entryAt(state, earlier);
@@ -127,6 +130,7 @@ function openState<Definition, Input>(
   input: unknown,
   kind: Kind<Definition, Input>,
 ): RegistryState<Definition> {
+  holdUnread(input, 'definition');
   const rolledOver = RolledOver.safeParse(input);
   if (rolledOver.success)
     return rolledOver.data.rolled_over as unknown as RegistryState<Definition>;
@@ -141,7 +145,10 @@ function parseDefinition<Definition, Input>(
 ): Definition {
   const parsed = kind.parse(value);
   if (parsed.success) return parsed.data;
-  throw failure(kind.invalid, describeIssues(parsed.error, 'definition'));
+  const problem = isUndecodable(value)
+    ? describeUndecodable(value, 'definition')
+    : describeIssues(parsed.error, 'definition');
+  throw failure(kind.invalid, problem);
 }
 
 function checkUpdate<Definition, Input>(

@@ -13,9 +13,11 @@ import { FAILURE } from '../protocol/failure.ts';
 import { checkUpdateId, userEventId } from '../protocol/ids.ts';
 import { getSession, send, sendSignal, upgrade } from '../protocol/messages.ts';
 import { type SendResult, SessionInput } from '../protocol/session.ts';
+import { describeUndecodable, isUndecodable } from '../protocol/undecodable.ts';
 import type { SendInput } from '../protocol/user-event.ts';
 import { checkApplies } from './check-applies.ts';
 import { Hands } from './hands.ts';
+import { holdUnread } from './hold-unread.ts';
 import { openSession } from './open-session.ts';
 import { rollOver } from './roll-over.ts';
 import { SessionState } from './session-state.ts';
@@ -27,9 +29,13 @@ import { runTurn } from './turn.ts';
  * idle until somebody cancels it.
  */
 export async function session(input: unknown): Promise<void> {
+  holdUnread(input, 'input');
   const parsed = SessionInput.safeParse(input);
   if (!parsed.success) {
-    throw invalid(FAILURE.sessionInvalidInput, describeIssues(parsed.error, 'input'));
+    const problem = isUndecodable(input)
+      ? describeUndecodable(input, 'input')
+      : describeIssues(parsed.error, 'input');
+    throw invalid(FAILURE.sessionInvalidInput, problem);
   }
   if (parsed.data.continued !== undefined && !isContinuation()) {
     const message = 'input.continued: written by a roll-over, never by a person; leave it out';
@@ -107,6 +113,7 @@ function check(state: SessionState, input: SendInput): void {
 
 function accept(state: SessionState, input: SendInput): SendResult {
   const id = updateId();
+  holdUnread(input, 'events');
   const earlier = state.recentCount(id);
   if (earlier !== undefined) return { event_ids: eventIds(id, earlier) };
   const checked = checkEvents(input);

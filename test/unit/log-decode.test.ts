@@ -12,6 +12,8 @@ const ENCODED = new TextEncoder().encode('binary/flipped');
 const flip = (data: Uint8Array | null | undefined) =>
   (data ?? new Uint8Array()).map((b) => b ^ 0xff);
 
+const READING = { namespace: 'default', sessionId: 's', whole: false };
+
 /** Turns every byte over; refuses what it did not encode itself. */
 const codec: PayloadCodec = {
   encode: async (payloads) =>
@@ -74,7 +76,7 @@ test('an encoded history reads as the clear one, search attributes included', as
   const { clear, encoded } = await encodedHistory();
   const expected = project(startRun(0), clear);
   expect(project(startRun(0), structuredClone(encoded)).events).not.toEqual(expected.events);
-  await decodeHistory(encoded, [codec]);
+  await decodeHistory(encoded, [codec], READING);
   expect(project(startRun(0), encoded)).toEqual(expected);
   expect(expected.events.at(-2)).toMatchObject({
     content: [{ text: expect.stringContaining('the hand caught fire') }],
@@ -92,7 +94,7 @@ test('several codecs are undone from the last to the first', async () => {
       return name === 'first' ? codec.decode(payloads) : payloads;
     },
   });
-  await decodeHistory(encoded.slice(0, 1), [named('first'), named('last')]);
+  await decodeHistory(encoded.slice(0, 1), [named('first'), named('last')], READING);
   expect(order).toEqual(['last', 'first']);
   expect(project(startRun(0), encoded.slice(0, 1))).toEqual(
     project(startRun(0), clear.slice(0, 1)),
@@ -109,6 +111,31 @@ test('without the codec every payload is said to be undecodable, and nothing thr
 test('one payload that the codec refuses hides nothing else', async () => {
   const { clear, encoded } = await encodedHistory();
   const mixed = [...clear.slice(0, 1), ...encoded.slice(1)];
-  await decodeHistory(mixed, [codec]);
+  await decodeHistory(mixed, [codec], READING);
   expect(project(startRun(0), mixed)).toEqual(project(startRun(0), clear));
+});
+
+test('read whole, a payload that the codec refuses is an error', async () => {
+  const { encoded } = await encodedHistory();
+  const clear = { metadata: { encoding: ENCODED }, data: new Uint8Array([1]) };
+  const [first] = encoded;
+  if (first) first.workflowExecutionStartedEventAttributes = { input: { payloads: [clear] } };
+  await expect(decodeHistory(encoded, [codec], { ...READING, whole: true })).rejects.toThrow(
+    'not encoded by this codec',
+  );
+});
+
+test('a codec is told what a sender wrote, and what an activity did', async () => {
+  const { encoded } = await encodedHistory();
+  const contexts: unknown[] = [];
+  const telling: PayloadCodec = {
+    encode: async (payloads) => payloads,
+    decode: async (payloads, context) => {
+      contexts.push(context?.type);
+      return payloads;
+    },
+  };
+  await decodeHistory(encoded, [telling], READING);
+  expect(contexts.filter((type) => type === 'workflow')).toHaveLength(4);
+  expect(contexts.filter((type) => type === 'activity')).toHaveLength(3);
 });
