@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { progress } from '../report.ts';
 
 export interface TiedProcess {
   readonly pid: number;
@@ -31,21 +32,31 @@ export function startTied(options: TiedProcessOptions): TiedProcess {
     env: { ...options.environment },
   });
   const lines = collectLines(child, options.logPath);
-  const killNow = () => child.kill('SIGKILL');
+  let isMeantToEnd = false;
+  const killNow = () => {
+    isMeantToEnd = true;
+    child.kill('SIGKILL');
+  };
   process.once('exit', killNow);
   const exited = new Promise<void>((resolve) => {
     child.once('error', () => resolve());
-    child.once('close', () => resolve());
+    child.once('close', (code, signal) => {
+      if (!isMeantToEnd) {
+        progress(`${options.name} ended by itself (${signal ?? code}): ${lines.last()}`);
+      }
+      resolve();
+    });
   }).finally(() => process.off('exit', killNow));
   return {
     pid: child.pid ?? 0,
     exited,
     said: (start) => lines.waitFor(start, exited, options),
     async kill() {
-      child.kill('SIGKILL');
+      killNow();
       await exited;
     },
     async stop() {
+      isMeantToEnd = true;
       child.kill('SIGTERM');
       const insist = setTimeout(killNow, STOP_GRACE_MS);
       await exited;
@@ -66,6 +77,7 @@ function collectLines(child: ChildProcess, logPath: string) {
       for (const listener of listeners) listener(line);
     });
   }
+  const last = () => seen.slice(-3).join(' / ');
   return {
     async waitFor(start: string, exited: Promise<void>, options: TiedProcessOptions) {
       if (seen.some((line) => line.startsWith(start))) return;
@@ -77,8 +89,8 @@ function collectLines(child: ChildProcess, logPath: string) {
       const isSaid = await Promise.race([found.promise, exited.then(() => false)]);
       listeners.delete(listener);
       if (isSaid) return;
-      const words = seen.slice(-3).join(' / ');
-      throw new Error(`${options.name} ended before it said "${start}": ${words}`);
+      throw new Error(`${options.name} ended before it said "${start}": ${last()}`);
     },
+    last,
   };
 }
