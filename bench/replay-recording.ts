@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { HAND_TOOLS } from '../protocol/agent.ts';
+import { HAND_TOOLS } from '../protocol/hand-tools.ts';
 import type { SessionEvent } from '../protocol/session-event.ts';
 import { runNaiveLoop } from './baseline/naive-loop.ts';
 import { rounded, timed } from './measure.ts';

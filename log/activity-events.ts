@@ -1,8 +1,10 @@
 import type { temporal } from '@temporalio/proto';
 import type { ExecuteInput, HandInstance } from '../protocol/hand.ts';
 import { historyEventId } from '../protocol/ids.ts';
+import type { CallMcpToolInput, ListMcpToolsResult } from '../protocol/mcp.ts';
 import { ACTIVITY, type ResolveResult } from '../protocol/model-step.ts';
-import type { AgentToolResult, RecordedEvent } from '../protocol/session-event.ts';
+import { pushedCallId, toPushedResult } from '../protocol/pushed-tool.ts';
+import type { RecordedEvent } from '../protocol/session-event.ts';
 import { isUndecodable } from '../protocol/undecodable.ts';
 import {
   contribute,
@@ -11,8 +13,9 @@ import {
   type Source,
   settleQueued,
 } from './contribute.ts';
+import { failedEvent } from './failed-event.ts';
 import { describeFailure, sessionErrorType } from './failure-words.ts';
-import { type Failure, toNumber } from './history-event.ts';
+import { toNumber } from './history-event.ts';
 import { isRecord, readFirst } from './read-payload.ts';
 import type { RunDraft } from './run-draft.ts';
 import { identityRunId, type OpenActivity } from './run-state.ts';
@@ -41,14 +44,22 @@ export function scheduleActivity(
     contributeOwn(draft, source, { type: 'span.model_request_start' });
     return;
   }
-  const input = readFirst(attributes?.input) as Partial<ExecuteInput> | undefined;
+  draft.activities.set(source.eventId, { name, ...subjectOf(attributes) });
+}
+
+/** What an activity is about, as its input says; of a pushed tool its id, since the input is the tool's. */
+function subjectOf(attributes: Attributes<Scheduled>): Omit<OpenActivity, 'name'> {
+  const pushed = pushedCallId(attributes?.activityId ?? '');
+  if (pushed !== undefined) return { call_id: pushed, is_pushed: true };
+  const input = readFirst(attributes?.input) as Partial<ExecuteInput & CallMcpToolInput>;
   const call_id = input?.call?.id;
   const hand = input?.hand;
-  draft.activities.set(source.eventId, {
-    name,
+  const server = input?.server?.name;
+  return {
     ...(typeof call_id === 'string' ? { call_id } : {}),
     ...(isHand(hand) ? { hand } : {}),
-  });
+    ...(typeof server === 'string' ? { server } : {}),
+  };
 }
 
 /** Earlier attempts leave no event of their own; the last one's start says what they ran into. */
@@ -77,6 +88,11 @@ export function completeActivity(
   const scheduledId = toNumber(attributes?.scheduledEventId);
   const activity = closeActivity(draft, scheduledId);
   const result = readFirst(attributes?.result);
+  if (activity.is_pushed === true && activity.call_id !== undefined) {
+    const body = toPushedResult(activity.call_id, result);
+    contribute(draft, source, { body, item: 0, id: mint(draft, scheduledId, 0) });
+    return;
+  }
   if (isUndecodable(result)) {
     contributeError(draft, source, {
       type: 'unknown_error',
@@ -86,7 +102,7 @@ export function completeActivity(
     return;
   }
   contributeResult(draft, source, { activity, scheduledId, result });
-  takeResult(draft, activity, result);
+  takeResult(draft, source, { activity, scheduledId, result });
 }
 
 /** An activity that ended without a result. A cancelled model step said nothing. */
@@ -96,9 +112,9 @@ export function failActivity(draft: RunDraft, source: Source, attributes: Attrib
   const failure = attributes?.failure;
   // Nobody nurses: a hand that could not be released ends by its own lease.
   if (activity.name === ACTIVITY.release) dropHand(draft, activity.hand);
-  if (activity.name === ACTIVITY.execute && activity.call_id !== undefined) {
-    const body = failedCall(activity.call_id, failure);
-    contribute(draft, source, { body, item: 0, id: mint(draft, scheduledId, 0) });
+  const failed = failedEvent(activity, failure);
+  if (failed !== undefined) {
+    contribute(draft, source, { body: failed, item: 0, id: mint(draft, scheduledId, 0) });
   }
   if (activity.name === ACTIVITY.respond && !failure?.canceledFailureInfo) {
     const error = {
@@ -149,15 +165,22 @@ function mint(draft: RunDraft, scheduledId: number, item: number): string {
 }
 
 /** What results say besides their events: the session's definitions and its hands. */
-function takeResult(draft: RunDraft, activity: OpenActivity, result: unknown): void {
+function takeResult(draft: RunDraft, source: Source, { activity, result }: Ended): void {
   if (activity.name === ACTIVITY.release) dropHand(draft, activity.hand);
   if (!isRecord(result)) return;
+  if (activity.name === ACTIVITY.listMcpTools) takeTools(draft, source, result);
   if (activity.name === ACTIVITY.resolve) resolveDefinitions(draft, result as ResolveResult);
   if (activity.name === ACTIVITY.provision) {
     const { hand } = result;
     if (isHand(hand)) draft.hands = { ...draft.hands, [hand.name]: hand };
   }
   if (activity.name === ACTIVITY.execute && result['lost'] === true) dropHand(draft, activity.hand);
+}
+
+function takeTools(draft: RunDraft, source: Source, result: Readonly<Record<string, unknown>>) {
+  const { server, tools } = result as Partial<ListMcpToolsResult>;
+  if (typeof server !== 'string' || !Array.isArray(tools)) return;
+  draft.mcp_lists = [...draft.mcp_lists, { event_id: source.eventId, server, tools }];
 }
 
 function isHand(value: unknown): value is HandInstance {
@@ -171,14 +194,4 @@ function dropHand(draft: RunDraft, hand: HandInstance | undefined): void {
     held.name === hand.name &&
     held.generation === hand.generation;
   draft.hands = Object.fromEntries(Object.entries(draft.hands).filter(([, held]) => !isSame(held)));
-}
-
-function failedCall(callId: string, failure: Failure | null | undefined): AgentToolResult {
-  const text = `The call failed, and whether it took effect is not known: ${describeFailure(failure)}.`;
-  return {
-    type: 'agent.tool_result',
-    tool_use_id: callId,
-    content: [{ type: 'text', text }],
-    is_error: true,
-  };
 }

@@ -63,6 +63,10 @@ export function settleQueued(draft: RunDraft, time: string): void {
 
 function note(draft: RunDraft, event: SessionEvent): void {
   switch (event.type) {
+    case 'agent.mcp_tool_use':
+      if (event.block?.type !== 'tool_use') return;
+      openCall(draft, event, event.evaluated_permission === 'ask' ? 'confirmation' : 'ready');
+      return;
     case 'agent.tool_use':
       if (event.block !== undefined && event.block.type !== 'tool_use') return;
       openCall(draft, event, event.evaluated_permission === 'ask' ? 'confirmation' : 'ready');
@@ -72,6 +76,9 @@ function note(draft: RunDraft, event: SessionEvent): void {
       return;
     case 'agent.tool_result':
       draft.calls.delete(event.tool_use_id);
+      return;
+    case 'agent.mcp_tool_result':
+      draft.calls.delete(event.mcp_tool_use_id);
       return;
     case 'user.tool_confirmation':
     case 'user.custom_tool_result':

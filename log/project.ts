@@ -41,7 +41,10 @@ export interface Projected {
  * | ActivityTaskScheduled `respond` | `span.model_request_start` |
  * | ActivityTaskStarted `respond`, `provision`, attempt > 1 | `session.error` {retrying} |
  * | ActivityTaskCompleted | `result.events` |
+ * | ActivityTaskCompleted `execute` of a pushed tool | `agent.tool_result` made of the result |
  * | ActivityTaskFailed, TimedOut, Canceled `execute` | `agent.tool_result` {is_error} |
+ * | the same, `callMcpTool` | `agent.mcp_tool_result` {is_error} |
+ * | ActivityTaskFailed, TimedOut `listMcpTools` | `session.error` {mcp_connection_failed} |
  * | ActivityTaskFailed, TimedOut `respond` | `session.error` {exhausted} |
  * | UpsertWorkflowSearchAttributes, status | `session.status_running`, `session.status_idle` |
  * | ContinuedAsNew | nothing |

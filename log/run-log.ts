@@ -2,7 +2,7 @@ import type { SessionEvent } from '../protocol/session-event.ts';
 import type { HistoryEvent } from './history-event.ts';
 import { comparePositions } from './position.ts';
 import { project } from './project.ts';
-import { type RunState, startRun } from './run-state.ts';
+import { type McpList, type RunState, startRun } from './run-state.ts';
 
 /** One run's part of the log, in log order, and the state after it. */
 export interface RunLog {
@@ -55,6 +55,7 @@ export function joinRuns(runs: readonly RunLog[]): RunLog {
   const events: SessionEvent[] = [];
   let queued: readonly SessionEvent[] = [];
   let state = startRun(0);
+  let mcpLists: readonly McpList[] = [];
   for (const run of runs) {
     events.push(...run.events);
     const time = run.state.first_step_at;
@@ -66,7 +67,8 @@ export function joinRuns(runs: readonly RunLog[]): RunLog {
       queued = [];
     }
     queued = [...queued, ...run.state.queued];
+    mcpLists = [...mcpLists, ...run.state.mcp_lists];
     state = run.state;
   }
-  return { events, state: { ...state, queued } };
+  return { events, state: { ...state, queued, mcp_lists: mcpLists } };
 }

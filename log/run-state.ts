@@ -1,6 +1,7 @@
 import type { ResolvedAgent } from '../protocol/agent.ts';
 import type { ResolvedEnvironment } from '../protocol/environment.ts';
 import type { HandInstance, PassedHand } from '../protocol/hand.ts';
+import type { McpTool, McpTools } from '../protocol/mcp.ts';
 import { NO_USAGE } from '../protocol/model-usage.ts';
 import type { SessionResourceSpec } from '../protocol/resource.ts';
 import type { OpenCall } from '../protocol/session.ts';
@@ -24,6 +25,18 @@ export interface OpenActivity {
   readonly start_id?: string;
   readonly call_id?: string;
   readonly hand?: HandInstance;
+  /** Of the MCP server that it asks. */
+  readonly server?: string;
+  /** Somebody's own worker runs it: what it returns is the call's result. */
+  readonly is_pushed?: true;
+}
+
+/** The tools of an MCP server as it named them. */
+export interface McpList {
+  /** History event that tells them; 0 in an earlier run. */
+  readonly event_id: number;
+  readonly server: string;
+  readonly tools: readonly McpTool[];
 }
 
 export interface Inline {
@@ -39,7 +52,7 @@ export type RunEnd =
 /**
  * The projection of one run so far: what folding its next history event needs, and the session as a
  * resource. Plain JSON, small, so that it can be kept and taken up anywhere. A run needs nothing of
- * the runs before it but `queued`.
+ * the runs before it but `queued`, and for its model steps `mcp_lists`.
  */
 export interface RunState {
   readonly run_index: number;
@@ -74,6 +87,8 @@ export interface RunState {
   readonly passed: Readonly<Record<string, PassedHand>>;
   readonly resources: readonly SessionResourceSpec[];
   readonly vault_ids: readonly string[];
+  /** In the order of the log. */
+  readonly mcp_lists: readonly McpList[];
   /** Inline definitions that wait for the registry's answer about the other one. */
   readonly inline: Inline;
   readonly usage: ModelUsage;
@@ -83,7 +98,11 @@ export interface RunState {
 }
 
 /** The state before a run's first history event. */
-export function startRun(runIndex: number, queued: readonly SessionEvent[] = []): RunState {
+export function startRun(
+  runIndex: number,
+  queued: readonly SessionEvent[] = [],
+  mcpLists: readonly McpList[] = [],
+): RunState {
   return {
     run_index: runIndex,
     last_event_id: 0,
@@ -106,6 +125,7 @@ export function startRun(runIndex: number, queued: readonly SessionEvent[] = [])
     passed: {},
     resources: [],
     vault_ids: [],
+    mcp_lists: mcpLists.map((list) => ({ ...list, event_id: 0 })),
     inline: {},
     usage: NO_USAGE,
     hands: {},
@@ -127,4 +147,10 @@ export function identityAt(state: Pick<RunState, 'identities'>, eventId: number)
 /** Calls that wait for a person or the client, in the order in which they were made. */
 export function waitingCalls(calls: Iterable<OpenCall>): OpenCall[] {
   return [...calls].filter((call) => call.waits_for !== 'ready');
+}
+
+/** The tools that MCP servers have named before a history event. */
+export function mcpToolsBefore({ mcp_lists }: RunState, eventId: number): McpTools {
+  const named = mcp_lists.filter(({ event_id }) => event_id < eventId);
+  return Object.fromEntries(named.map(({ server, tools }) => [server, tools]));
 }

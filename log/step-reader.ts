@@ -1,4 +1,5 @@
 import type { ResolvedAgent } from '../protocol/agent.ts';
+import type { McpTools } from '../protocol/mcp.ts';
 import { ACTIVITY } from '../protocol/model-step.ts';
 import type { SessionEvent } from '../protocol/session-event.ts';
 import { type ToolHand, toolHands } from '../protocol/tool-hands.ts';
@@ -16,7 +17,7 @@ import { inOrder } from './in-order.ts';
 import { startOfEvent } from './position.ts';
 import { project } from './project.ts';
 import { indexAtOrAfter, joinRuns, mergeEvents, projectRun, type RunLog } from './run-log.ts';
-import { identityRunId, startRun } from './run-state.ts';
+import { identityRunId, mcpToolsBefore, startRun } from './run-state.ts';
 import { type CachedLog, createStepCache, type StepCache } from './step-cache.ts';
 
 /** What a model step is allowed to know: the same for every attempt, now and later. */
@@ -30,6 +31,8 @@ export interface StepContext {
   readonly agent: ResolvedAgent;
   /** Hands that the toolset's tools can be told to use. */
   readonly hands: readonly ToolHand[];
+  /** Tools of the agent's MCP servers, as far as these have been asked. */
+  readonly mcpTools: McpTools;
   /** The server has suggested, before that event, that this run continue as new. */
   readonly rollOverSuggested: boolean;
 }
@@ -78,7 +81,7 @@ async function readWhole(source: HistorySource, cache: StepCache, run: Run): Pro
   const runIds = await runIdsUpTo(source, run);
   const earlier = await readEarlier(source, cache, { sessionId: run.sessionId, runIds });
   let log: CachedLog = {
-    state: startRun(runIds.length - 1, earlier.state.queued),
+    state: startRun(runIds.length - 1, earlier.state.queued, earlier.state.mcp_lists),
     events: earlier.events,
     steps: new Map(),
     suggestedAt: null,
@@ -141,6 +144,7 @@ function contextOf(log: CachedLog, at: StepAddress): StepContext {
     ),
     agent: state.agent,
     hands: toolHands(state.agent.definition, state),
+    mcpTools: mcpToolsBefore(state, scheduledEventId),
     rollOverSuggested: suggestedAt !== null && suggestedAt < scheduledEventId,
   };
 }

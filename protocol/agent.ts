@@ -1,19 +1,13 @@
 import { z } from 'zod';
 import { bounded } from './bounded.ts';
+import { checkAgentTools } from './check-agent-tools.ts';
 import { HandKey } from './hand-key.ts';
+import { HAND_TOOLS } from './hand-tools.ts';
+import { McpServer, McpToolset } from './mcp.ts';
+import { PermissionPolicy } from './permission-policy.ts';
 import { RegistryId } from './registry-id.ts';
+import { ToolsQueue } from './task-queue.ts';
 
-const PermissionPolicy = z.discriminatedUnion(
-  'type',
-  [
-    z.strictObject({ type: z.literal('always_allow') }),
-    z.strictObject({ type: z.literal('always_ask') }),
-  ],
-  { error: 'must be {"type":"always_allow"} or {"type":"always_ask"}' },
-);
-
-/** Client-side tools of `agent_toolset_20260401`, run in the session's hand. */
-export const HAND_TOOLS = ['bash', 'read', 'write', 'edit', 'glob', 'grep'] as const;
 /** Server-side tools of the toolset: the Messages API runs them. Off unless enabled by name. */
 export const SERVER_TOOLS = ['web_search', 'web_fetch'] as const;
 
@@ -34,14 +28,21 @@ const AgentToolset = z.strictObject({
   configs: z.array(ToolConfig).default([]),
 });
 
-const CustomTool = z.strictObject({
-  type: z.literal('custom'),
-  name: z.string().regex(/^[a-zA-Z0-9_-]{1,128}$/, 'must match ^[a-zA-Z0-9_-]{1,128}$'),
-  description: z.string(),
-  input_schema: z.looseObject({ type: z.literal('object') }),
-  /** The session's hand that runs it. Default: none, the client answers it. */
-  hand: HandKey.optional(),
-});
+const CustomTool = z
+  .strictObject({
+    type: z.literal('custom'),
+    name: z.string().regex(/^[a-zA-Z0-9_-]{1,128}$/, 'must match ^[a-zA-Z0-9_-]{1,128}$'),
+    description: z.string(),
+    input_schema: z.looseObject({ type: z.literal('object') }),
+    /** The session's hand that runs it. Default: none, the client answers it. */
+    hand: HandKey.optional(),
+    /** Whose worker runs it, as activity `execute(name, input)`. Default: none. */
+    task_queue: ToolsQueue.optional(),
+  })
+  .refine(({ hand, task_queue }) => hand === undefined || task_queue === undefined, {
+    path: ['task_queue'],
+    message: 'cannot be given beside hand: a tool is run in one place',
+  });
 
 const Model = z.preprocess(
   (value) => (typeof value === 'string' ? { id: value } : value),
@@ -71,6 +72,7 @@ export const ASSUMPTIONS = {
 export type Assumption = keyof typeof ASSUMPTIONS;
 
 const MAX_TOOLS = 500;
+const MAX_MCP_SERVERS = 20;
 
 /** An agent, in the shape of the Managed Agents API (`resources/beta/agents`), with Drover's defaults. */
 export const AgentDefinition = z
@@ -80,10 +82,12 @@ export const AgentDefinition = z
     model: Model.default({ id: 'claude-sonnet-5-5' }),
     system: z.string().nullish(),
     tools: bounded(
-      z.array(z.discriminatedUnion('type', [AgentToolset, CustomTool])),
+      z.array(z.discriminatedUnion('type', [AgentToolset, McpToolset, CustomTool])),
       MAX_TOOLS,
       'tools',
     ).default([]),
+    /** Each is offered to the model by a tool of type `mcp_toolset`. */
+    mcp_servers: bounded(z.array(McpServer), MAX_MCP_SERVERS, 'MCP servers').optional(),
     metadata: z.record(z.string(), z.string()).default({}),
     /** Output tokens of one answer. */
     max_tokens: z.int().min(1).default(32_000),
@@ -93,17 +97,8 @@ export const AgentDefinition = z
       .default({}),
   })
   .superRefine((agent, context) => {
-    const names = new Set<string>(HAND_TOOLS);
-    for (const [index, tool] of agent.tools.entries()) {
-      if (tool.type !== 'custom') continue;
-      if (names.has(tool.name)) {
-        context.addIssue({
-          code: 'custom',
-          path: ['tools', index, 'name'],
-          message: `"${tool.name}" is taken by another tool; choose another name`,
-        });
-      }
-      names.add(tool.name);
+    for (const { path, message } of checkAgentTools(agent)) {
+      context.addIssue({ code: 'custom', path: [...path], message });
     }
   });
 export type AgentDefinition = z.infer<typeof AgentDefinition>;

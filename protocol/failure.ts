@@ -59,6 +59,8 @@ export const FAILURE = {
   vaultRefreshFailed: 'Vault.RefreshFailed',
   /** What is asked of it is malformed, or is there already. */
   vaultInvalid: 'Vault.Invalid',
+  /** An MCP server surely got no request, so that it may be sent again. */
+  mcpNotSent: 'Mcp.NotSent',
 } as const;
 
 export type FailureType = (typeof FAILURE)[keyof typeof FAILURE];

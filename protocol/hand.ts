@@ -1,9 +1,10 @@
 import { z } from 'zod';
+import type { Attachment } from './attachment.ts';
 import type { HandConfig, ResolvedEnvironment } from './environment.ts';
 import type { HandGrants } from './grant.ts';
 import { HandKey } from './hand-key.ts';
 import type { SessionResourceSpec } from './resource.ts';
-import type { AgentToolResult } from './session-event.ts';
+import type { AgentMcpToolResult, AgentToolResult } from './session-event.ts';
 import { HandsQueue } from './task-queue.ts';
 
 /** The default hand of a session. */
@@ -72,10 +73,13 @@ export interface ExecuteInput {
   /** Journal scope: the session that makes the call, which may differ from the hand's owner. */
   readonly session_id: string;
   readonly call: ToolCall;
+  /** The call writes this file: the content is in the store. */
+  readonly attachment?: Attachment;
 }
 
 export interface ExecuteResult {
-  readonly events: readonly [AgentToolResult];
+  /** Of a file that was written, the result that came with it. */
+  readonly events: readonly [AgentToolResult | AgentMcpToolResult];
   /** The hand instance is gone; the next call needs a new generation. */
   readonly lost?: true;
 }

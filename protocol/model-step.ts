@@ -10,6 +10,8 @@ export const ACTIVITY = {
   provision: 'provision',
   execute: 'execute',
   release: 'release',
+  listMcpTools: 'listMcpTools',
+  callMcpTool: 'callMcpTool',
 } as const;
 
 export interface RespondInput {

@@ -28,6 +28,8 @@ export type SessionErrorType =
   | 'model_rate_limited_error'
   | 'model_request_failed_error'
   | 'billing_error'
+  | 'mcp_authentication_failed_error'
+  | 'mcp_connection_failed_error'
   | 'invalid_event_error'
   | 'unknown_error';
 
@@ -35,6 +37,8 @@ export interface SessionErrorObject {
   readonly type: SessionErrorType;
   readonly message: string;
   readonly retry_status: RetryStatus;
+  /** Of the errors of MCP servers. */
+  readonly mcp_server_name?: string;
 }
 
 export type Permission = 'allow' | 'ask' | 'deny';
@@ -87,10 +91,14 @@ export interface AgentToolResult {
   readonly block?: ContentBlock;
 }
 
-/** An MCP call made by the Messages API itself (MCP connector). */
+/**
+ * A call of an MCP tool. One whose `block` is a `tool_use` waits for the session to make it; others
+ * the Messages API made itself (MCP connector), and their results came with the answer.
+ */
 export interface AgentMcpToolUse {
   readonly type: 'agent.mcp_tool_use';
   readonly id: string;
+  /** As its server calls it. To the model it has another name, which stands in `block`. */
   readonly name: string;
   readonly mcp_server_name: string;
   readonly input: Readonly<Record<string, unknown>>;

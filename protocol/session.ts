@@ -99,6 +99,18 @@ export interface OpenCall extends ToolCall {
    */
   readonly waits_for: 'ready' | 'confirmation' | 'result';
   readonly hand: string;
+  /** It is a tool of this MCP server, and no hand runs it. */
+  readonly mcp_server_name?: string;
+  /** Somebody's own worker runs it, and no hand. */
+  readonly task_queue?: string;
+}
+
+/** Whether the tools of an MCP server stand in the log. */
+export interface McpListing {
+  /** Turn in which the server was asked last. */
+  readonly turn: number;
+  /** Otherwise it is asked again in another turn. */
+  readonly is_known: boolean;
 }
 
 /** A hand by its name within the session. */
@@ -135,6 +147,8 @@ export interface Continued {
   readonly borrowed?: Readonly<Record<string, BorrowedHand>>;
   readonly resources?: readonly SessionResourceSpec[];
   readonly vault_ids?: readonly string[];
+  /** By the name of the server. */
+  readonly mcp_listings?: Readonly<Record<string, McpListing>>;
   readonly status: 'running' | 'idle';
   readonly stop_reason: StopReason | null;
   readonly stop_details: RefusalDetails | null;

@@ -46,16 +46,21 @@ function describeHand(name: string, hands: SessionHands): string | null {
 export interface RoutedCall {
   readonly hand: string;
   readonly input: ToolCall['input'];
+  /** Somebody's own worker runs it, and no hand. */
+  readonly task_queue?: string;
 }
 
-/** Which hand runs a tool use, and with what input: `hand` is the session's, not the tool's. */
+/** Where a tool use runs, and with what input: `hand` is the session's, not the tool's. */
 export function routeCall(
   agent: AgentDefinition,
   hands: readonly ToolHand[],
   call: Pick<ToolCall, 'name' | 'input'>,
 ): RoutedCall {
   const custom = agent.tools.find((tool) => tool.type === 'custom' && tool.name === call.name);
-  if (custom?.type === 'custom') return { hand: custom.hand ?? MAIN_HAND, input: call.input };
+  if (custom?.type === 'custom') {
+    const { hand = MAIN_HAND, task_queue } = custom;
+    return { hand, input: call.input, ...(task_queue === undefined ? {} : { task_queue }) };
+  }
   if (hands.length < 2) return { hand: MAIN_HAND, input: call.input };
   const { hand = MAIN_HAND, ...input } = call.input;
   return { hand: String(hand), input };

@@ -1,16 +1,22 @@
-import { type AgentDefinition, HAND_TOOLS, SERVER_TOOLS } from './agent.ts';
+import { type AgentDefinition, SERVER_TOOLS } from './agent.ts';
+import { HAND_TOOLS } from './hand-tools.ts';
 import type { Permission } from './session-event.ts';
 
-export type ToolKind = 'hand' | 'server' | 'custom';
+/** Who runs it: a hand, the Messages API, the client, or somebody's own worker. */
+export type ToolKind = 'hand' | 'server' | 'custom' | 'pushed';
 
 export interface ToolGrant {
   readonly kind: ToolKind;
   readonly permission: Permission;
 }
 
-/** What an agent may do with a tool, or undefined when it has no tool of that name. */
+/**
+ * What an agent may do with a tool that its definition names, or undefined when it has none of that
+ * name. Tools of MCP servers have names of their own (`offerMcpTools`).
+ */
 export function grantFor(agent: AgentDefinition, toolName: string): ToolGrant | undefined {
   for (const tool of agent.tools) {
+    if (tool.type === 'mcp_toolset') continue;
     const grant =
       tool.type === 'custom' ? customGrant(tool, toolName) : toolsetGrant(tool, toolName);
     if (grant !== undefined) return grant;
@@ -24,6 +30,7 @@ type Toolset = Extract<Tool, { type: 'agent_toolset_20260401' }>;
 
 function customGrant(tool: Custom, toolName: string): ToolGrant | undefined {
   if (tool.name !== toolName) return undefined;
+  if (tool.task_queue !== undefined) return { kind: 'pushed', permission: 'allow' };
   return { kind: tool.hand === undefined ? 'custom' : 'hand', permission: 'allow' };
 }
 

@@ -1,6 +1,8 @@
 import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow';
 import type { HandActivities } from '../protocol/hand.ts';
+import { MCP_CALL_ATTEMPTS, type McpActivities } from '../protocol/mcp.ts';
 import type { BrainActivities } from '../protocol/model-step.ts';
+import type { PushedTools } from '../protocol/pushed-tool.ts';
 
 /**
  * One proxy per retry and timeout profile. The heartbeat timeout bounds how long a killed worker
@@ -72,4 +74,39 @@ export const { release: releaseKeeping } = proxyActivities<Pick<HandActivities, 
   scheduleToStartTimeout: '1 minute',
   heartbeatTimeout: '20 seconds',
   retry: { initialInterval: '500 milliseconds', maximumInterval: '10 seconds' },
+});
+
+/** Of a server that does not answer: a turn goes on without its tools. */
+export const { listMcpTools } = proxyActivities<Pick<McpActivities, 'listMcpTools'>>({
+  scheduleToCloseTimeout: '2 minutes',
+  startToCloseTimeout: '90 seconds',
+  heartbeatTimeout: HEARTBEAT_TIMEOUT,
+  retry: { initialInterval: '250 milliseconds', maximumInterval: '5 seconds' },
+});
+
+/**
+ * At most once: what is tried again is a call that failed as surely not sent, or one whose worker
+ * vanished; then the next attempt says that the outcome is not known.
+ */
+export const { callMcpTool } = proxyActivities<Pick<McpActivities, 'callMcpTool'>>({
+  scheduleToStartTimeout: '5 minutes',
+  startToCloseTimeout: '3 hours',
+  heartbeatTimeout: HEARTBEAT_TIMEOUT,
+  cancellationType,
+  retry: {
+    initialInterval: '250 milliseconds',
+    backoffCoefficient: 4,
+    maximumInterval: '5 seconds',
+    maximumAttempts: MCP_CALL_ATTEMPTS,
+  },
+});
+
+/**
+ * Somebody's own worker, which need not heartbeat: never tried again, and when it is interrupted
+ * nobody waits for it.
+ */
+export const { execute: executePushed } = proxyActivities<PushedTools>({
+  scheduleToStartTimeout: '5 minutes',
+  startToCloseTimeout: '1 hour',
+  retry: { maximumAttempts: 1 },
 });

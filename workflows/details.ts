@@ -52,7 +52,10 @@ function describe(event: UserEvent | RecordedEvent): string | undefined {
     case 'agent.tool_use':
     case 'agent.custom_tool_use':
       return `\`${event.name}\` ${clip(JSON.stringify(event.input), 300)}`;
+    case 'agent.mcp_tool_use':
+      return `\`${event.mcp_server_name}: ${event.name}\` ${clip(JSON.stringify(event.input), 300)}`;
     case 'agent.tool_result':
+    case 'agent.mcp_tool_result':
       return `> ${clip(textOf(event.content ?? []), 300).replaceAll('\n', '\n> ')}`;
     case 'session.error':
       return `**error:** ${event.error.message}`;

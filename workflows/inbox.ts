@@ -1,7 +1,11 @@
 import { assertNever } from '../protocol/assert-never.ts';
 import { jsonBytes, MAX_EVENTS_BYTES } from '../protocol/oversized.ts';
 import type { OpenCall } from '../protocol/session.ts';
-import type { AgentToolResult, RecordedEvent } from '../protocol/session-event.ts';
+import type {
+  AgentMcpToolResult,
+  AgentToolResult,
+  RecordedEvent,
+} from '../protocol/session-event.ts';
 import type { UserEvent } from '../protocol/user-event.ts';
 import { record } from './activities.ts';
 import type { SessionState } from './session-state.ts';
@@ -53,13 +57,11 @@ function toBatches(events: readonly RecordedEvent[]): RecordedEvent[][] {
   return batches;
 }
 
-export function errorResult(call: OpenCall, text: string): AgentToolResult {
-  return {
-    type: 'agent.tool_result',
-    tool_use_id: call.id,
-    content: [{ type: 'text', text }],
-    is_error: true,
-  };
+export function errorResult(call: OpenCall, text: string): AgentToolResult | AgentMcpToolResult {
+  const told = { content: [{ type: 'text' as const, text }], is_error: true };
+  return call.mcp_server_name === undefined
+    ? { type: 'agent.tool_result', tool_use_id: call.id, ...told }
+    : { type: 'agent.mcp_tool_result', mcp_tool_use_id: call.id, ...told };
 }
 
 function apply(state: SessionState, event: UserEvent): RecordedEvent[] {

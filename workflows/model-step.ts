@@ -1,11 +1,13 @@
 import { ActivityFailure, isCancellation } from '@temporalio/workflow';
 import { DEFAULT_AGENT } from '../protocol/agent.ts';
+import { MAIN_HAND } from '../protocol/hand.ts';
 import { addUsage } from '../protocol/model-usage.ts';
 import type { OpenCall } from '../protocol/session.ts';
 import type { ModelRequestEnd, RecordedEvent, StopReason } from '../protocol/session-event.ts';
 import { routeCall, toolHands } from '../protocol/tool-hands.ts';
 import { respond } from './activities.ts';
 import { recordEvents } from './inbox.ts';
+import { learnMcpTools, unknownMcpServers } from './mcp-tools.ts';
 import type { SessionState } from './session-state.ts';
 
 /** A model that only ever runs into its output limit is stopped after this many answers. */
@@ -17,6 +19,9 @@ export type StepEnd = StopReason | undefined;
 /** One model request: takes its answer into the state and says whether the turn is over. */
 export async function runModelStep(state: SessionState): Promise<StepEnd> {
   state.owesResponse = false;
+  // Not awaited for nothing: that could reorder what earlier versions did in one task.
+  const unknown = unknownMcpServers(state);
+  if (unknown.length > 0) await learnMcpTools(state, unknown);
   state.steps += 1;
   const events = await ask(state);
   if (events === undefined) return { type: 'retries_exhausted' };
@@ -104,29 +109,54 @@ function hasToolUse(events: readonly RecordedEvent[]): boolean {
   return events.some(
     (event) =>
       event.type === 'agent.custom_tool_use' ||
-      (event.type === 'agent.tool_use' && !isServerToolUse(event)),
+      (event.type === 'agent.tool_use' && !isServerToolUse(event)) ||
+      (event.type === 'agent.mcp_tool_use' && !isServerToolUse(event)),
   );
 }
 
-function isServerToolUse(event: Extract<RecordedEvent, { type: 'agent.tool_use' }>): boolean {
-  return event.block !== undefined && event.block.type !== 'tool_use';
+type ToolUse = Extract<RecordedEvent, { type: 'agent.tool_use' | 'agent.mcp_tool_use' }>;
+
+/** The API runs it itself. */
+function isServerToolUse({ type, block }: ToolUse): boolean {
+  return block === undefined ? type === 'agent.mcp_tool_use' : block.type !== 'tool_use';
 }
 
 /** Calls of an answer that nobody has answered: server tools and refused calls came with results. */
 function openCalls(state: SessionState, events: readonly RecordedEvent[]): OpenCall[] {
   const definition = state.agent?.definition ?? DEFAULT_AGENT;
   const hands = toolHands(definition, state.sessionHands());
-  const answered = new Set(
-    events.flatMap((event) => (event.type === 'agent.tool_result' ? [event.tool_use_id] : [])),
-  );
+  const answered = new Set(events.flatMap(answeredCall));
   return events.flatMap((event): OpenCall[] => {
-    if (event.type !== 'agent.tool_use' && event.type !== 'agent.custom_tool_use') return [];
-    if (answered.has(event.id)) return [];
-    const { id, name } = event;
-    const call = { id, name, ...routeCall(definition, hands, event) };
-    if (event.type === 'agent.custom_tool_use') return [{ ...call, waits_for: 'result' }];
-    if (isServerToolUse(event)) return [];
-    const waits_for = event.evaluated_permission === 'ask' ? 'confirmation' : 'ready';
-    return [{ ...call, waits_for }];
+    if ('id' in event && answered.has(event.id)) return [];
+    switch (event.type) {
+      case 'agent.custom_tool_use':
+        return [{ ...callOf(event), ...routeCall(definition, hands, event), waits_for: 'result' }];
+      case 'agent.tool_use':
+        if (isServerToolUse(event)) return [];
+        return [
+          { ...callOf(event), ...routeCall(definition, hands, event), waits_for: waitOf(event) },
+        ];
+      case 'agent.mcp_tool_use': {
+        if (isServerToolUse(event)) return [];
+        const { input, mcp_server_name } = event;
+        const waits_for = waitOf(event);
+        return [{ ...callOf(event), input, hand: MAIN_HAND, waits_for, mcp_server_name }];
+      }
+      default:
+        return [];
+    }
   });
+}
+
+function answeredCall(event: RecordedEvent): string[] {
+  if (event.type === 'agent.tool_result') return [event.tool_use_id];
+  return event.type === 'agent.mcp_tool_result' ? [event.mcp_tool_use_id] : [];
+}
+
+function callOf({ id, name }: Pick<OpenCall, 'id' | 'name'>): Pick<OpenCall, 'id' | 'name'> {
+  return { id, name };
+}
+
+function waitOf({ evaluated_permission }: ToolUse): OpenCall['waits_for'] {
+  return evaluated_permission === 'ask' ? 'confirmation' : 'ready';
 }

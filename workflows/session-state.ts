@@ -10,6 +10,7 @@ import type {
   BorrowedHand,
   Continued,
   HandState,
+  McpListing,
   OpenCall,
   RecentUpdate,
   SessionInput,
@@ -57,6 +58,8 @@ export class SessionState {
   readonly hands = new Map<string, HandState>();
   /** Hands of other sessions, by the name they have in this one. */
   readonly borrowed = new Map<string, BorrowedHand>();
+  /** By the name of the server. */
+  readonly mcpListings = new Map<string, McpListing>();
   readonly details: Details;
   usage: ModelUsage = NO_USAGE;
   steps = 0;
@@ -194,6 +197,9 @@ export class SessionState {
       turns: this.turns,
       recent_updates: this.recentUpdates,
       details: this.details.carried(),
+      ...(this.mcpListings.size === 0
+        ? {}
+        : { mcp_listings: Object.fromEntries(this.mcpListings) }),
     };
     return {
       metadata,
@@ -221,6 +227,9 @@ export class SessionState {
     for (const [name, hand] of Object.entries(continued.hands)) this.hands.set(name, hand);
     for (const [name, hand] of Object.entries(continued.borrowed ?? {})) {
       this.borrowed.set(name, hand);
+    }
+    for (const [server, listing] of Object.entries(continued.mcp_listings ?? {})) {
+      this.mcpListings.set(server, listing);
     }
     for (const update of continued.recent_updates) this.remember(update.id, update.count);
     this.updatesOfRun = 0;

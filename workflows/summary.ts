@@ -1,10 +1,11 @@
-import type { ToolCall } from '../protocol/hand.ts';
+import type { OpenCall } from '../protocol/session.ts';
 
 /** Temporal refuses summaries over 400 bytes; a person reads less. */
 const MAX_SUMMARY_CHARACTERS = 60;
 
 /** What a person would call a tool call: `bash: npm test`, `read: src/main.ts`. */
-export function summarizeCall(call: ToolCall): string {
+export function summarizeCall(call: Pick<OpenCall, 'name' | 'input' | 'mcp_server_name'>): string {
+  if (call.mcp_server_name !== undefined) return shorten(`${call.mcp_server_name}: ${call.name}`);
   const subject = call.input['command'] ?? call.input['file_path'] ?? call.input['pattern'];
   if (typeof subject !== 'string') return shorten(call.name);
   return shorten(`${call.name}: ${subject}`);

@@ -1,22 +1,16 @@
-import type { AgentDefinition } from '../../protocol/agent.ts';
 import type { ContentBlock, RecordedEvent } from '../../protocol/session-event.ts';
-import type { ToolHand } from '../../protocol/tool-hands.ts';
 import { grantFor } from '../../protocol/tool-permission.ts';
 import type { Answer, AnswerBlock } from './answer.ts';
-import { customToolUse, otherEvent, toolUse } from './event-block.ts';
-import { type Speaker, toolProblem } from './tool-problem.ts';
+import { customToolUse, mcpToolUse, otherEvent, toolUse } from './event-block.ts';
+import type { Speaker } from './speaker.ts';
+import { toolProblem } from './tool-problem.ts';
 
 /**
  * The answer as events of the log, one per block but for consecutive texts, which share one
  * message. The number of events before a block never changes while it streams, so that a preview
  * can carry the final id. Closed by the caller.
  */
-export function toEvents(
-  answer: Answer,
-  agent: AgentDefinition,
-  hands: readonly ToolHand[] = [],
-): RecordedEvent[] {
-  const speaker = { agent, hands };
+export function toEvents(answer: Answer, speaker: Speaker): RecordedEvent[] {
   const events: RecordedEvent[] = [];
   for (const item of answer.blocks) {
     const last = events.at(-1);
@@ -64,6 +58,8 @@ function toolUseEvents(
       },
     ];
   }
+  const offered = speaker.mcpTools.find(({ name }) => name === block.name);
+  if (offered !== undefined) return [mcpToolUse(block, offered)];
   const grant = grantFor(speaker.agent, block.name);
   return [
     grant?.kind === 'custom' ? customToolUse(block) : toolUse(block, grant?.permission ?? 'deny'),

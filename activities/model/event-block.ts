@@ -1,12 +1,14 @@
 import { isObject, type JsonObject } from '../../protocol/json-object.ts';
 import type {
   AgentCustomToolUse,
+  AgentMcpToolUse,
   AgentToolUse,
   ContentBlock,
   Permission,
   RecordedEvent,
   SessionEvent,
 } from '../../protocol/session-event.ts';
+import type { OfferedTool } from './context/offered-tools.ts';
 
 type ToolUseBlock = Extract<ContentBlock, { type: 'tool_use' }>;
 type ToolUseEvent = Extract<
@@ -53,6 +55,19 @@ export function toolUse(block: ToolUseBlock, permission: Permission): AgentToolU
 export function customToolUse(block: ToolUseBlock): AgentCustomToolUse {
   const { id, name } = block;
   return { type: 'agent.custom_tool_use', id, name, input: inputOf(block), ...rest(block) };
+}
+
+/** The block is kept: in it the tool has the name by which the model knows it. */
+export function mcpToolUse(block: ToolUseBlock, offered: OfferedTool): AgentMcpToolUse {
+  return {
+    type: 'agent.mcp_tool_use',
+    id: block.id,
+    name: offered.tool.name,
+    mcp_server_name: offered.server,
+    input: inputOf(block),
+    evaluated_permission: offered.permission,
+    block: withoutInput(block),
+  };
 }
 
 /** The event of any block that is not a call for a client tool. */

@@ -1,8 +1,8 @@
-import type { AgentDefinition } from '../../protocol/agent.ts';
 import type { RespondProgress } from '../../protocol/model-step.ts';
 import type { RecordedEvent } from '../../protocol/session-event.ts';
 import type { Answer } from './answer.ts';
 import { toEvents } from './answer-events.ts';
+import type { Speaker } from './speaker.ts';
 
 const MAX_TEXT_BYTES = 16 * 1024;
 
@@ -14,11 +14,11 @@ export function noProgress(attempt: number): RespondProgress {
 /** The last thing the model said in words, under the id that it will have in the log. */
 export function toProgress(
   answer: Answer,
-  agent: AgentDefinition,
+  speaker: Speaker,
   attempt: number,
   eventIdAt: (index: number) => string,
 ): RespondProgress {
-  const events = toEvents(answer, agent);
+  const events = toEvents(answer, speaker);
   const index = events.findLastIndex((event) => spokenText(event) !== undefined);
   const event = events[index];
   const spoken = event && spokenText(event);

@@ -1,12 +1,12 @@
 import type { AgentDefinition, Assumption } from '../../protocol/agent.ts';
 import type { SessionEvent } from '../../protocol/session-event.ts';
-import type { ToolHand } from '../../protocol/tool-hands.ts';
 import { applyAssumptions } from './context/assumptions.ts';
 import { withCacheBreakpoints } from './context/cache-breakpoints.ts';
 import { toMessages } from './context/messages.ts';
 import type { MessagesRequest } from './context/messages-request.ts';
 import { toSteps } from './context/session-step.ts';
 import { toTools } from './context/tools.ts';
+import type { Speaker } from './speaker.ts';
 
 export interface BuiltRequest {
   readonly request: MessagesRequest;
@@ -18,22 +18,16 @@ export interface BuiltRequest {
  * What the model sees of the log. Pure, and stable: the request of a later step begins with this
  * one, byte by byte, but for the cache marks.
  */
-export function buildRequest(
-  agent: AgentDefinition,
-  events: readonly SessionEvent[],
-  hands: readonly ToolHand[] = [],
-): BuiltRequest {
-  const { steps, assumptions } = applyAssumptions(agent, toSteps(events));
-  const request = { ...settings(agent, hands), messages: toMessages(steps) };
+export function buildRequest(speaker: Speaker, events: readonly SessionEvent[]): BuiltRequest {
+  const { steps, assumptions } = applyAssumptions(speaker.agent, toSteps(events));
+  const request = { ...settings(speaker), messages: toMessages(steps) };
   return { request: withCacheBreakpoints(request), assumptions };
 }
 
-function settings(
-  agent: AgentDefinition,
-  hands: readonly ToolHand[],
-): Omit<MessagesRequest, 'messages'> {
+function settings(speaker: Speaker): Omit<MessagesRequest, 'messages'> {
+  const { agent } = speaker;
   const { id, effort, speed } = agent.model;
-  const tools = toTools(agent, hands);
+  const tools = toTools(speaker);
   const betas = neededBetas(agent);
   return {
     model: id,

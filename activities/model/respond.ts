@@ -9,12 +9,14 @@ import { type Answer, emptyAnswer } from './answer.ts';
 import { toEvents } from './answer-events.ts';
 import { isUserInterrupt } from './cancellation.ts';
 import { checkResultSize } from './check-result-size.ts';
+import { offerMcpTools } from './context/offered-tools.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { toModelFailure } from './model-failure.ts';
 import { noProgress, toProgress } from './progress.ts';
 import { type ReadAnswer, readAnswer } from './read-answer.ts';
 import { type BuiltRequest, buildRequest } from './request.ts';
 import { toRequestEnd } from './request-end.ts';
+import type { Speaker } from './speaker.ts';
 
 export interface RespondDependencies {
   readonly anthropic: Anthropic;
@@ -31,14 +33,15 @@ export async function respond(dependencies: RespondDependencies): Promise<Respon
   const heartbeat = startHeartbeat(() => context.heartbeat(progress()));
   try {
     const step = await readStep(dependencies.log, context);
-    const built = buildRequest(step.agent.definition, step.events, step.hands);
+    const speaker = speakerOf(step);
+    const built = buildRequest(speaker, step.events);
     const read = await ask(dependencies, built, context, (answer) => {
-      progress = () => progressOf(answer, step, attempt);
+      progress = () => progressOf(answer, step, speaker, attempt);
       heartbeat.onContent();
     });
     // An interrupt that came after the last word cut nothing.
     const isCut = !read.answer.isFinished && isUserInterrupt(context);
-    return toResult(read, built, step, isCut);
+    return toResult(read, { built, step, speaker, isCut });
   } finally {
     heartbeat.stop();
   }
@@ -85,19 +88,31 @@ async function ask(
   }
 }
 
-function progressOf(answer: Answer, step: StepContext, attempt: number): RespondProgress {
+function speakerOf({ agent, hands, mcpTools }: StepContext): Speaker {
+  const { definition } = agent;
+  return { agent: definition, hands, mcpTools: offerMcpTools(definition, mcpTools) };
+}
+
+function progressOf(
+  answer: Answer,
+  step: StepContext,
+  speaker: Speaker,
+  attempt: number,
+): RespondProgress {
   // Item 0 of the step is its request start; the answer's events follow.
   const eventIdAt = (index: number) =>
     historyEventId(step.identityRunId, step.scheduledEventId, index + 1);
-  return toProgress(answer, step.agent.definition, attempt, eventIdAt);
+  return toProgress(answer, speaker, attempt, eventIdAt);
 }
 
-function toResult(
-  read: ReadAnswer,
-  built: BuiltRequest,
-  step: StepContext,
-  isCut: boolean,
-): RespondResult {
+interface Asked {
+  readonly built: BuiltRequest;
+  readonly step: StepContext;
+  readonly speaker: Speaker;
+  readonly isCut: boolean;
+}
+
+function toResult(read: ReadAnswer, { built, step, speaker, isCut }: Asked): RespondResult {
   const end = toRequestEnd(read, {
     startId: historyEventId(step.identityRunId, step.scheduledEventId, 0),
     model: built.request.model,
@@ -105,7 +120,7 @@ function toResult(
     isCut,
   });
   const result: RespondResult = {
-    events: [...toEvents(read.answer, step.agent.definition, step.hands), end],
+    events: [...toEvents(read.answer, speaker), end],
     ...(step.rollOverSuggested ? { roll_over_suggested: true } : {}),
   };
   checkResultSize(result);

@@ -1,29 +1,32 @@
-import { type AgentDefinition, HAND_TOOLS, SERVER_TOOLS } from '../../protocol/agent.ts';
+import { SERVER_TOOLS } from '../../protocol/agent.ts';
+import { HAND_TOOLS } from '../../protocol/hand-tools.ts';
 import type { ModelStopReason } from '../../protocol/session-event.ts';
 import type { ToolHand } from '../../protocol/tool-hands.ts';
 import { grantFor } from '../../protocol/tool-permission.ts';
 import type { Answer, AnswerBlock } from './answer.ts';
+import type { Speaker } from './speaker.ts';
 
 /** Characters of a broken input that are shown to the model: it knows the beginning. */
 const SHOWN_INPUT_CHARACTERS = 200;
-
-/** Whose answer it is, and the hands that it can name. */
-export interface Speaker {
-  readonly agent: AgentDefinition;
-  readonly hands: readonly ToolHand[];
-}
+/** MCP servers may offer hundreds of tools. */
+const SHOWN_NAMES = 100;
 
 /** Why a tool use cannot run, in words for the model; undefined when it can. */
 export function toolProblem(
   item: AnswerBlock,
   toolName: string,
   answer: Answer,
-  { agent, hands }: Speaker,
+  speaker: Speaker,
 ): string | undefined {
-  if (grantFor(agent, toolName) === undefined) return unknownTool(toolName, agent);
+  if (!isOffered(toolName, speaker)) return unknownTool(toolName, speaker);
   if (item.inputProblem !== undefined) return badInput(item, toolName, answer.stopReason);
   if (isCutBeforeInput(item, answer)) return cutInput(toolName);
-  return unknownHand(item, toolName, hands);
+  return unknownHand(item, toolName, speaker.hands);
+}
+
+function isOffered(toolName: string, { agent, mcpTools }: Speaker): boolean {
+  if (grantFor(agent, toolName) !== undefined) return true;
+  return mcpTools.some(({ name }) => name === toolName);
 }
 
 /** A custom tool has a hand of its own; `hand` in its input is the tool's matter. */
@@ -41,16 +44,19 @@ function unknownHand(
 }
 
 /** Names of the tools that the model may call, in the order of the request. */
-function toolNames(agent: AgentDefinition): string[] {
+function toolNames({ agent, mcpTools }: Speaker): string[] {
   const custom = agent.tools.flatMap((tool) => (tool.type === 'custom' ? [tool.name] : []));
-  return [...HAND_TOOLS, ...SERVER_TOOLS, ...custom].filter(
+  const own = [...HAND_TOOLS, ...SERVER_TOOLS, ...custom].filter(
     (name) => grantFor(agent, name) !== undefined,
   );
+  return [...own, ...mcpTools.map(({ name }) => name)];
 }
 
-function unknownTool(toolName: string, agent: AgentDefinition): string {
-  const names = toolNames(agent);
-  const known = names.length === 0 ? 'There are no tools.' : `The tools are: ${names.join(', ')}.`;
+function unknownTool(toolName: string, speaker: Speaker): string {
+  const names = toolNames(speaker);
+  const left = names.length - SHOWN_NAMES;
+  const shown = names.slice(0, SHOWN_NAMES).join(', ') + (left > 0 ? ` and ${left} more` : '');
+  const known = names.length === 0 ? 'There are no tools.' : `The tools are: ${shown}.`;
   return `There is no tool named "${toolName}", so nothing was run. ${known}`;
 }
 

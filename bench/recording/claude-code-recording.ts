@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { HAND_TOOLS } from '../../protocol/agent.ts';
+import { HAND_TOOLS } from '../../protocol/hand-tools.ts';
 import type { RecordedBlock, RecordedItem, RecordedResult, Recording } from './recording.ts';
 import { toItems } from './recording.ts';
 

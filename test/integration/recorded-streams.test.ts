@@ -4,8 +4,9 @@ import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { toBlocks } from '../../activities/model/event-block.ts';
 import { buildRequest } from '../../activities/model/request.ts';
-import { AgentDefinition, type AgentInput, HAND_TOOLS } from '../../protocol/agent.ts';
+import { AgentDefinition, type AgentInput } from '../../protocol/agent.ts';
 import { FAILURE } from '../../protocol/failure.ts';
+import { HAND_TOOLS } from '../../protocol/hand-tools.ts';
 import type { RespondResult } from '../../protocol/model-step.ts';
 import type { Turn } from '../../rehearsal/player.ts';
 import { type RehearsalServer, startRehearsalServer } from '../../rehearsal/server.ts';
@@ -16,6 +17,7 @@ import {
   recordedFiles,
   recordedResponses,
 } from '../support/recorded-responses.ts';
+import { toSpeaker } from '../support/to-speaker.ts';
 
 const fixtures = process.env['DROVER_FIXTURES'];
 const folder = join(fixtures ?? '.', 'messages');
@@ -201,7 +203,7 @@ function expectRequest(result: RespondResult, content: readonly Json[], agent: A
   const calls = content.filter((block) => block['type'] === 'tool_use');
   for (const call of calls) log.result(String(call['id']), 'done');
   log.user('go on');
-  const { request } = buildRequest(AgentDefinition.parse(agent), log.events);
+  const { request } = buildRequest(toSpeaker(AgentDefinition.parse(agent)), log.events);
   const [first, answer, next] = request.messages;
   expect(first?.role).toBe('user');
   expect(answer?.role).toBe('assistant');

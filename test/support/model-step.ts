@@ -99,6 +99,7 @@ export function startStep(options: StepOptions): RunningStep {
             definition: AgentDefinition.parse(options.agent ?? {}),
           },
           hands: [],
+          mcpTools: {},
           rollOverSuggested: false,
         };
       },

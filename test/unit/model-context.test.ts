@@ -5,12 +5,13 @@ import type { RecordedEvent } from '../../protocol/session-event.ts';
 import { checkRequest } from '../../rehearsal/check-request.ts';
 import { type WrittenLog, writeLog } from '../support/model-step.ts';
 import { requestEnd } from '../support/request-end.ts';
+import { toSpeaker } from '../support/to-speaker.ts';
 
 const HEADERS = { 'x-api-key': 'k', 'anthropic-version': '2023-06-01' };
 
 /** The conversation in short: `user: …` and `assistant: …` with one word per block. */
 function view(log: WrittenLog, agent: AgentInput = {}): string[] {
-  const { request } = buildRequest(AgentDefinition.parse(agent), log.events);
+  const { request } = buildRequest(toSpeaker(AgentDefinition.parse(agent)), log.events);
   expect(checkRequest(HEADERS, request)).toBeUndefined();
   return request.messages.map(({ role, content }) => `${role}: ${content.map(short).join(' | ')}`);
 }
@@ -311,7 +312,7 @@ describe('named assumptions', () => {
     .user('hi')
     .step([says('one'), requestEnd('max_tokens')]);
   const names = (log: WrittenLog, agent: AgentInput = {}) =>
-    buildRequest(AgentDefinition.parse(agent), log.events).assumptions;
+    buildRequest(toSpeaker(AgentDefinition.parse(agent)), log.events).assumptions;
 
   test('are recorded when they shaped the request, and only then', () => {
     expect(names(interrupted)).toEqual(['note_interrupt']);
@@ -349,7 +350,7 @@ describe('tools and marks of the request', () => {
   });
 
   test('hand tools as the SDK words them, server tools by name only, custom tools as given', () => {
-    const { tools } = buildRequest(agent, writeLog().user('hi').events).request;
+    const { tools } = buildRequest(toSpeaker(agent), writeLog().user('hi').events).request;
     expect(tools?.map((tool) => ('name' in tool ? tool.name : ''))).toEqual([
       'bash',
       'read',
@@ -380,7 +381,7 @@ describe('tools and marks of the request', () => {
       .step([says('b'), requestEnd('end_turn')])
       .user('c')
       .step([says('d'), requestEnd('end_turn')]);
-    const { request } = buildRequest(agent, log.user('e').user('f').events);
+    const { request } = buildRequest(toSpeaker(agent), log.user('e').user('f').events);
     expect(request.system).toEqual([
       { type: 'text', text: 'Be brief.', cache_control: { type: 'ephemeral' } },
     ]);
@@ -392,7 +393,10 @@ describe('tools and marks of the request', () => {
   });
 
   test('marks the tools when there is no system prompt', () => {
-    const { request } = buildRequest({ ...agent, system: null }, writeLog().user('hi').events);
+    const { request } = buildRequest(
+      toSpeaker({ ...agent, system: null }),
+      writeLog().user('hi').events,
+    );
     expect(request.system).toBeUndefined();
     expect(request.tools?.at(-1)).toMatchObject({
       name: 'lookup',

@@ -3,6 +3,7 @@ import { addToAnswer, emptyAnswer } from '../../activities/model/answer.ts';
 import { toProgress } from '../../activities/model/progress.ts';
 import { AgentDefinition } from '../../protocol/agent.ts';
 import type { JsonObject } from '../../protocol/json-object.ts';
+import { toSpeaker } from '../support/to-speaker.ts';
 
 const AGENT = AgentDefinition.parse({});
 
@@ -11,7 +12,7 @@ function look(events: readonly JsonObject[]) {
   const answer = emptyAnswer();
   return events.map((event) => {
     addToAnswer(answer, event);
-    return toProgress(answer, AGENT, 1, (index) => `id-${index}`);
+    return toProgress(answer, toSpeaker(AGENT), 1, (index) => `id-${index}`);
   });
 }
 

@@ -7,6 +7,7 @@ import { checkRequest } from '../../rehearsal/check-request.ts';
 import type { WrittenLog } from '../support/model-step.ts';
 import { playRandomSession } from '../support/random-session.ts';
 import { playRecordedSession } from '../support/recorded-session.ts';
+import { toSpeaker } from '../support/to-speaker.ts';
 
 const HEADERS = { 'x-api-key': 'k', 'anthropic-version': '2023-06-01' };
 const AGENT = AgentDefinition.parse({
@@ -33,7 +34,7 @@ function requestChecker() {
   let requests = 0;
   return {
     onRequest: (log: WrittenLog) => {
-      const { request } = buildRequest(AGENT, log.events);
+      const { request } = buildRequest(toSpeaker(AGENT), log.events);
       const problem = checkRequest(HEADERS, request);
       if (problem !== undefined) throw new Error(`request ${requests}: ${problem.message}`);
       const now = cached(request);

@@ -1,9 +1,12 @@
 import type Anthropic from '@anthropic-ai/sdk';
 import { betaAgentToolset20260401 } from '@anthropic-ai/sdk/tools/agent-toolset/node';
-import { type AgentDefinition, HAND_TOOLS, SERVER_TOOLS } from '../../../protocol/agent.ts';
+import { type AgentDefinition, SERVER_TOOLS } from '../../../protocol/agent.ts';
 import { MAIN_HAND } from '../../../protocol/hand.ts';
+import { HAND_TOOLS } from '../../../protocol/hand-tools.ts';
 import type { ToolHand } from '../../../protocol/tool-hands.ts';
 import { grantFor } from '../../../protocol/tool-permission.ts';
+import type { Speaker } from '../speaker.ts';
+import type { OfferedTool } from './offered-tools.ts';
 
 type Tool = Anthropic.Beta.BetaToolUnion;
 type HandTool = Anthropic.Beta.BetaTool;
@@ -15,7 +18,7 @@ const SERVER_TOOL_PARAMS: Readonly<Record<(typeof SERVER_TOOLS)[number], Tool>> 
 };
 
 /** Tools of the agent in an order that never changes: the prompt cache starts with them. */
-export function toTools(agent: AgentDefinition, hands: readonly ToolHand[] = []): Tool[] {
+export function toTools({ agent, hands, mcpTools }: Speaker): Tool[] {
   const serverTools = SERVER_TOOLS.filter((name) => grantFor(agent, name)?.kind === 'server');
   const customTools = agent.tools.flatMap((tool): Tool[] => {
     if (tool.type !== 'custom') return [];
@@ -26,7 +29,18 @@ export function toTools(agent: AgentDefinition, hands: readonly ToolHand[] = [])
     ...handTools(agent).map((tool) => withHand(tool, hands)),
     ...serverTools.map((name) => SERVER_TOOL_PARAMS[name]),
     ...customTools,
+    ...mcpTools.map(mcpTool),
   ];
+}
+
+function mcpTool({ name, server, tool }: OfferedTool): Tool {
+  const { description, input_schema } = tool;
+  return {
+    type: 'custom',
+    name,
+    description: description ?? `Tool "${tool.name}" of MCP server "${server}".`,
+    input_schema: input_schema as HandTool['input_schema'],
+  };
 }
 
 /** As the SDK words them, for the model learned these tools from its wording. Nothing is run here. */
