@@ -30,6 +30,11 @@ export function keeperSelector(keeper: PoolKeeper): string {
   return toSelector(keeperLabels(keeper));
 }
 
+/** Whether the Job was made for a pool of this keeper's task queue. */
+export function isKeptBy({ taskQueue }: PoolKeeper, { metadata }: V1Job): boolean {
+  return metadata?.labels?.[LABEL.taskQueue] === digest(taskQueue);
+}
+
 /** Selects the Jobs of a pool that nobody has claimed. */
 export function idleSelector(keeper: PoolKeeper, pool: string): string {
   return `${toSelector({ ...keeperLabels(keeper), [LABEL.pool]: pool })},!${LABEL.hand}`;

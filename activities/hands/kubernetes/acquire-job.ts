@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { V1Job } from '@kubernetes/client-node';
-import { ClusterError } from '../../../k8s/connection/cluster-error.ts';
 import type { HandCluster } from '../../../k8s/hand-cluster.ts';
 import {
   ANNOTATION,
@@ -16,8 +15,10 @@ import {
 import { FAILURE } from '../../../protocol/failure.ts';
 import type { HandName } from '../../../protocol/hand.ts';
 import { NoPodError } from './await-pod.ts';
+import { deleteUnchangedJob } from './delete-unchanged-job.ts';
 import { hasEnded } from './has-ended.ts';
 import type { Cause } from './pod-state.ts';
+import { GONE_OR_CHANGED, unlessRefused } from './unless-refused.ts';
 
 /** Takes an idle Job and makes it that of `identity`; undefined when there is none. */
 export type ClaimJob = (identity: JobIdentity) => Promise<V1Job | undefined>;
@@ -62,8 +63,8 @@ export async function giveUpJob(cluster: HandCluster, acquired: V1Job): Promise<
   const holder = acquired.metadata?.annotations?.[ANNOTATION.holder];
   let job: V1Job | undefined = acquired;
   while (job !== undefined && job.metadata?.annotations?.[ANNOTATION.holder] === holder) {
-    if (await isDone(cluster.deleteUnchangedJob(job))) return;
-    job = await unlessGone(cluster.getJob(job.metadata?.name ?? ''));
+    if ((await deleteUnchangedJob(cluster, job)) !== 'changed') return;
+    job = await unlessRefused([404], cluster.getJob(job.metadata?.name ?? ''));
     if (job?.metadata?.uid !== acquired.metadata?.uid) return;
   }
 }
@@ -96,12 +97,9 @@ async function create(
 ): Promise<V1Job | undefined> {
   const { temporalNamespace: temporal } = cluster;
   const name = jobName(temporal, hand);
-  try {
-    return await cluster.createJob(nameJob(wanted, name, identity));
-  } catch (error) {
-    if (!(error instanceof ClusterError) || error.status !== 409) throw error;
-  }
-  const present = await unlessGone(cluster.getJob(name));
+  const made = await unlessRefused([409], cluster.createJob(nameJob(wanted, name, identity)));
+  if (made !== undefined) return made;
+  const present = await unlessRefused([404], cluster.getJob(name));
   const { labels = {}, deletionTimestamp } = present?.metadata ?? {};
   const isOurs =
     labels[LABEL.managedBy] === MANAGED_BY && labels[LABEL.hand] === handKey(temporal, hand);
@@ -123,10 +121,10 @@ async function adopt(
   const isSame = hashOf(present) === hashOf(wanted);
   if (isSame && !hasEnded(present)) {
     const { annotations } = identity;
-    return unlessGone(cluster.patchJob(present, { metadata: { annotations } }));
+    return unlessRefused(GONE_OR_CHANGED, cluster.patchJob(present, { metadata: { annotations } }));
   }
   // No session has it: a hand that was reported gets another generation when it ends.
-  if (!(await isDone(cluster.deleteUnchangedJob(present)))) return undefined;
+  if ((await deleteUnchangedJob(cluster, present)) === 'changed') return undefined;
   const why = isSame ? 'had ended' : 'was made from another recipe';
   throw new NoPodError(passing(`the Job before it ${why} and is being deleted`));
 }
@@ -148,27 +146,6 @@ async function findJob(cluster: HandCluster, hand: HandName): Promise<V1Job | un
 async function listLive(cluster: HandCluster, hand: HandName): Promise<readonly V1Job[]> {
   const jobs = await cluster.listJobsOf(hand);
   return jobs.filter(({ metadata }) => metadata?.deletionTimestamp === undefined);
-}
-
-/** Undefined when the Job is gone, or is not any more as it was read. */
-async function unlessGone<Value>(asked: Promise<Value>): Promise<Value | undefined> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (error instanceof ClusterError && [404, 409].includes(error.status)) return undefined;
-    throw error;
-  }
-}
-
-/** Whether a deletion has done its work: false when the Job was changed since it was read. */
-async function isDone(deletion: Promise<void>): Promise<boolean> {
-  try {
-    await deletion;
-    return true;
-  } catch (error) {
-    if (!(error instanceof ClusterError) || ![404, 409].includes(error.status)) throw error;
-    return error.status === 404;
-  }
 }
 
 function hashOf({ metadata }: V1Job): string | undefined {

@@ -1,9 +1,9 @@
 import type { V1Job } from '@kubernetes/client-node';
-import { ClusterError } from '../../../k8s/connection/cluster-error.ts';
 import type { HandCluster } from '../../../k8s/hand-cluster.ts';
 import type { JobIdentity } from '../../../k8s/hand-labels.ts';
 import { isIdle } from '../../../k8s/pool-job.ts';
 import { hasEnded } from './has-ended.ts';
+import { GONE_OR_CHANGED, unlessRefused } from './unless-refused.ts';
 
 const TRIES = 3;
 
@@ -23,10 +23,10 @@ export async function claimPooled(
   for (let tries = 0; tries < TRIES && job !== undefined && isFree(job); tries += 1) {
     const activeDeadlineSeconds = elapsedSeconds(job) + (wanted.spec?.activeDeadlineSeconds ?? 0);
     const change = { metadata: identity, spec: { activeDeadlineSeconds } };
-    const claimed = await unless([404, 409], cluster.patchJob(job, change));
+    const claimed = await unlessRefused(GONE_OR_CHANGED, cluster.patchJob(job, change));
     if (claimed !== undefined) return claimed;
     // Its status may have changed since it was read, and nothing else.
-    job = await unless([404], cluster.getJob(job.metadata?.name ?? ''));
+    job = await unlessRefused([404], cluster.getJob(job.metadata?.name ?? ''));
   }
   return undefined;
 }
@@ -40,16 +40,4 @@ function elapsedSeconds({ status, metadata }: V1Job): number {
   const started = status?.startTime ?? metadata?.creationTimestamp;
   if (started === undefined) return 0;
   return Math.max(0, Math.ceil((Date.now() - new Date(started).getTime()) / 1000));
-}
-
-async function unless<Value>(
-  statuses: readonly number[],
-  asked: Promise<Value>,
-): Promise<Value | undefined> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (error instanceof ClusterError && statuses.includes(error.status)) return undefined;
-    throw error;
-  }
 }

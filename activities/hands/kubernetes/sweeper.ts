@@ -1,7 +1,7 @@
 import type { V1Job } from '@kubernetes/client-node';
-import { ClusterError } from '../../../k8s/connection/cluster-error.ts';
 import type { HandCluster } from '../../../k8s/hand-cluster.ts';
 import { ANNOTATION, LABEL, namespaceLabels, toSelector } from '../../../k8s/hand-labels.ts';
+import { deleteUnchangedJob } from './delete-unchanged-job.ts';
 import type { SessionChains } from './session-chains.ts';
 
 export interface SweeperOptions {
@@ -54,7 +54,9 @@ export function createSweeper(options: SweeperOptions): Sweeper {
         const since = before.get(uid) ?? now;
         unwantedSince.set(uid, since);
         if (now - since < graceMs) continue;
-        if (await isSwept(cluster, job)) log(`swept Job ${job.metadata?.name}: ${why}`);
+        // Otherwise another sweeper was faster, or somebody has come to want it.
+        const isSwept = (await deleteUnchangedJob(cluster, job)) === 'deleted';
+        if (isSwept) log(`swept Job ${job.metadata?.name}: ${why}`);
       }
     },
   };
@@ -93,15 +95,4 @@ async function whyOrphaned(
 ): Promise<string | undefined> {
   const state = await chains.stateOf(session, chain);
   return state === 'open' ? undefined : `its session ${session} (chain ${chain}) is ${state}`;
-}
-
-/** False: another sweeper was faster, or the Job is not as it was. */
-async function isSwept(cluster: HandCluster, job: V1Job): Promise<boolean> {
-  try {
-    await cluster.deleteUnchangedJob(job);
-    return true;
-  } catch (error) {
-    if (error instanceof ClusterError && [404, 409].includes(error.status)) return false;
-    throw error;
-  }
 }

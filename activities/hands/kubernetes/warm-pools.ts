@@ -1,15 +1,23 @@
 import type { V1Job, V1Pod } from '@kubernetes/client-node';
 import { ApplicationFailure } from '@temporalio/common';
-import { ClusterError } from '../../../k8s/connection/cluster-error.ts';
 import type { HandCluster } from '../../../k8s/hand-cluster.ts';
 import { type JobIdentity, LABEL } from '../../../k8s/hand-labels.ts';
-import { idleSelector, isIdle, keeperSelector, poolOf, toPoolJob } from '../../../k8s/pool-job.ts';
+import {
+  idleSelector,
+  isIdle,
+  isKeptBy,
+  keeperSelector,
+  poolOf,
+  toPoolJob,
+} from '../../../k8s/pool-job.ts';
 import type { EnvironmentDefinition, ResolvedEnvironment } from '../../../protocol/environment.ts';
 import type { RegisteredEnvironments } from '../../registry/registered-environments.ts';
 import { claimPooled } from './claim-pooled.ts';
+import { deleteUnchangedJob } from './delete-unchanged-job.ts';
 import type { HandStreams } from './hand-streams.ts';
 import { planPool } from './plan-pool.ts';
 import { createPoolHolds, type PoolHolds } from './pool-holds.ts';
+import { unlessRefused } from './unless-refused.ts';
 
 /** Idle Jobs, held ready for sessions to come, of the environments of one task queue. */
 export interface WarmPools {
@@ -133,11 +141,9 @@ class KeptPools implements WarmPools {
   }
 
   whyUnwanted(pooled: V1Job): string | undefined {
-    const { labels = {} } = pooled.metadata ?? {};
-    const mine = toPoolJob(this.#keeper, { spec: { template: {} } }, []).metadata?.labels ?? {};
-    const isMine = labels[LABEL.taskQueue] === mine[LABEL.taskQueue];
-    const pool = labels[LABEL.pool];
-    if (!this.#known || !isMine || pool === undefined || this.#pools.has(pool)) return undefined;
+    const pool = pooled.metadata?.labels?.[LABEL.pool];
+    if (!this.#known || !isKeptBy(this.#keeper, pooled)) return undefined;
+    if (pool === undefined || this.#pools.has(pool)) return undefined;
     return `no registered environment of task queue ${this.#options.taskQueue} wants its pool`;
   }
 
@@ -159,7 +165,7 @@ class KeptPools implements WarmPools {
     );
     const plan = planPool(alive, wanted.size, Date.now());
     for (const job of [...dead, ...plan.remove]) {
-      await ignoring([404, 409], this.#cluster.deleteUnchangedJob(job));
+      await deleteUnchangedJob(this.#cluster, job);
     }
     if (plan.usable.some((job) => this.#holds.isReady(job))) this.#failing.delete(pool);
     // One that has worked is replaced at once; the next one of a kind that never did may wait.
@@ -168,7 +174,7 @@ class KeptPools implements WarmPools {
     if ((this.#failing.get(pool)?.until ?? 0) > performance.now()) return plan.usable;
     for (const seed of plan.seeds) {
       const job = toPoolJob(this.#keeper, wanted.template, seed);
-      await ignoring([409], this.#cluster.createJob(job));
+      await unlessRefused([409], this.#cluster.createJob(job));
     }
     return plan.usable;
   }
@@ -213,13 +219,5 @@ class KeptPools implements WarmPools {
     if (template === undefined) return;
     const next = toPoolJob(this.#keeper, template, ['after', claimed.metadata?.uid ?? '']);
     this.#cluster.createJob(next).catch(() => {});
-  }
-}
-
-async function ignoring(statuses: readonly number[], asked: Promise<unknown>): Promise<void> {
-  try {
-    await asked;
-  } catch (error) {
-    if (!(error instanceof ClusterError) || !statuses.includes(error.status)) throw error;
   }
 }
