@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { afterAll, beforeAll } from 'vitest';
+import { afterAll, afterEach, beforeAll } from 'vitest';
 import { createDrover, type Drover } from '../../client/connect-drover.ts';
 import type { RehearsalRequest } from '../../rehearsal/player.ts';
 import { calls, fromConversation, says } from '../../rehearsal/script.ts';
@@ -11,7 +11,7 @@ import { startRehearsalServer } from '../../rehearsal/server.ts';
 import { folderUrl } from '../../store/open-store.ts';
 import { startDevServer } from '../support/dev-server.ts';
 import { startWorkerProcess, type WorkerProcess } from '../support/worker-process.ts';
-import { SANDBOX_IMAGE, type TestCluster } from './test-cluster.ts';
+import { deleteJobs, SANDBOX_IMAGE, type TestCluster } from './test-cluster.ts';
 
 export interface ClusterSessions {
   readonly drover: () => Omit<Drover, 'close'>;
@@ -38,6 +38,8 @@ export function useClusterSessions(cluster: () => TestCluster): ClusterSessions 
   let client: Client | undefined;
   let drover: Omit<Drover, 'close'> | undefined;
   let worker: WorkerProcess | undefined;
+  /** Of the test that runs. */
+  const ids: string[] = [];
   const started = <Value>(value: Value | undefined): Value => {
     if (value === undefined) throw new Error('the sessions are not there yet');
     return value;
@@ -71,7 +73,21 @@ export function useClusterSessions(cluster: () => TestCluster): ClusterSessions 
     client = new Client({ connection });
     drover = createDrover(client, server.address, { store });
   });
+  afterEach(async ({ task }) => {
+    const left = ids.splice(0);
+    if (task.result?.state === 'fail') await endAll(left);
+  }, 60_000);
   afterAll(() => closing.disposeAsync());
+  /** What a test that failed left must not fail the next one: one that passed ends its own. */
+  async function endAll(left: readonly string[]): Promise<void> {
+    await worker?.kill();
+    for (const id of left) {
+      const handle = started(client).workflow.getHandle(id);
+      await handle.terminate('its test failed').catch(() => {});
+    }
+    await deleteJobs(cluster());
+    await worker?.respawn();
+  }
   return {
     drover: () => started(drover),
     client: () => started(client),
@@ -92,6 +108,7 @@ export function useClusterSessions(cluster: () => TestCluster): ClusterSessions 
         },
         { id: `cluster-${randomUUID()}` },
       );
+      ids.push(id);
       return id;
     },
     async resultsOf(id) {

@@ -10,21 +10,12 @@ import { describeCluster, expectNothingLeft } from './test-cluster.ts';
 const MAX_GROWTH_MIB = 96;
 
 describeCluster('a session that does its worst', (cluster) => {
-  const { drover, client, worker, start, resultsOf } = useClusterSessions(cluster);
+  const { drover, worker, start, heartbeats, resultsOf } = useClusterSessions(cluster);
 
   /** Resident memory of the worker process. */
   function workerMib(): number {
     const status = readFileSync(`/proc/${worker().pid()}/status`, 'utf8');
     return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
-  }
-
-  /** What `temporal workflow describe` shows of running activities. */
-  async function describedBy(id: string): Promise<string> {
-    const { raw } = await client().workflow.getHandle(id).describe();
-    const details = (raw.pendingActivities ?? []).flatMap(
-      ({ heartbeatDetails }) => heartbeatDetails?.payloads ?? [],
-    );
-    return details.map(({ data }) => Buffer.from(data ?? []).toString('utf8')).join('\n');
   }
 
   test('1 GB of output, binary output, endless lines → each a result, and the worker stays small', async () => {
@@ -72,7 +63,7 @@ describeCluster('a session that does its worst', (cluster) => {
     });
     const isShown = (): boolean => shown.includes('…: first second words');
     await waitFor('drover tail to show what it said so far', isShown, 60_000);
-    expect(await describedBy(id)).toContain('second words');
+    expect(await heartbeats(id)).toContain('second words');
     const [result] = await resultsOf(id);
     expect(result).toBe('first\nsecond words\nthird');
     stop.abort();

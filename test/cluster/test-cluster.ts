@@ -60,3 +60,12 @@ export async function expectNothingLeft(cluster: TestCluster): Promise<void> {
   await waitFor('Jobs, pods and volumes to be gone', isEmpty, 30_000).catch(() => {});
   expect(await cluster.left()).toEqual([]);
 }
+
+/** Takes away what a test left that failed. */
+export async function deleteJobs(cluster: TestCluster): Promise<void> {
+  const { admin, namespace } = cluster;
+  const body = { propagationPolicy: 'Background' };
+  await admin.delete(`/apis/batch/v1/namespaces/${namespace}/jobs`, body);
+  const isEmpty = async (): Promise<boolean> => (await cluster.left()).length === 0;
+  await waitFor('Jobs, pods and volumes to be gone', isEmpty, 45_000);
+}
