@@ -16,8 +16,8 @@ const PROGRESS_MS = 200;
 const GRACE_MS = 300;
 
 export interface BashToolOptions {
-  /** The bash that runs commands. */
-  readonly program: string;
+  /** The bash that runs commands, or the words that run it. */
+  readonly program: readonly [string, ...string[]];
   readonly folder: string;
   /** Where the output of each call is written. */
   readonly outputFolder: string;

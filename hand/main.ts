@@ -24,7 +24,7 @@ async function main(settings: HandSettings): Promise<void> {
   const processes = createHandProcesses({ instance, ownsNamespace: settings.owns_namespace });
   const files = createFileTools({ folder: workspace, roots: [output, temporary] });
   const bash = createBashTool({
-    program: '/bin/bash',
+    program: ['/bin/bash'],
     folder: workspace,
     outputFolder: output,
     pipe: createOutputPipe(`${temporary}/.output-${process.pid}`),

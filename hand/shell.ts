@@ -29,8 +29,8 @@ const CONTROL = 198;
 const OUTPUT = 197;
 
 export function startShell(options: {
-  /** A bash. */
-  readonly program: string;
+  /** A bash, or the words that run one. */
+  readonly program: readonly [string, ...string[]];
   readonly folder: string;
   /** Gets standard output and error. */
   readonly outputFile: number;
@@ -38,7 +38,8 @@ export function startShell(options: {
   readonly variables: NodeJS.ProcessEnv;
 }): Shell {
   const { program, outputFile, variables } = options;
-  const child = spawn(program, ['--noprofile', '--norc'], {
+  const [first, ...words] = program;
+  const child = spawn(first, [...words, '--noprofile', '--norc'], {
     cwd: options.folder,
     env: variables,
     stdio: ['pipe', outputFile, outputFile, 'pipe'],

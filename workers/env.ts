@@ -64,6 +64,11 @@ const Environment = z.object({
   DROVER_HANDS_TASK_QUEUE: text.transform((value) => value ?? TASK_QUEUE.hands),
   /** `unconfined` runs hands without isolation: only for an operator who owns the whole machine. */
   DROVER_SANDBOX: z.enum(['required', 'unconfined']).default('required'),
+  /**
+   * Folder of sockets where hands in containers come to this worker; with it the worker gives hands of
+   * kind `container`.
+   */
+  DROVER_CONTAINER_DOORS: text,
   /** With it, or in a cluster with the namespace below, this worker makes hands of kind `kubernetes`. */
   KUBECONFIG: text,
   /** Where hands are made. Default, with a kubeconfig: `drover-hands`. */
@@ -100,6 +105,8 @@ export interface WorkerEnvironment {
   readonly payloadKeys: string | null;
   readonly handsTaskQueue: string;
   readonly isolation: 'required' | 'unconfined';
+  /** Folder of sockets, or null: no hands in containers. */
+  readonly containerDoors: string | null;
   readonly kubernetes: {
     /** Null in a cluster: the service account of the pod. */
     readonly kubeconfig: string | null;
@@ -140,6 +147,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Wor
     payloadKeys: values.DROVER_PAYLOAD_KEYS,
     handsTaskQueue: values.DROVER_HANDS_TASK_QUEUE,
     isolation: values.DROVER_SANDBOX,
+    containerDoors: values.DROVER_CONTAINER_DOORS ?? null,
     kubernetes: toKubernetes(values),
     healthPort: values.DROVER_HEALTH_PORT ?? null,
     deployment: name === undefined || buildId === undefined ? null : { name, buildId },

@@ -5,6 +5,10 @@ export const SANDBOX = {
   compiled: '/opt/drover/compiled',
   /** Programs of tools, for images that lack them. */
   tools: '/opt/drover/tools',
+  /** Only in the image of hands in containers: see `confine.py`. */
+  confine: '/opt/drover/tools/confine',
+  /** Sockets of the workers, where a hand in a container brings its streams. */
+  doors: '/run/drover-doors',
   workspace: '/workspace',
   /** Of the commands' user; what is installed for a session goes here. */
   home: '/home/drover',

@@ -3,6 +3,7 @@ import { createBashTool } from '../../hand/bash-tool.ts';
 import type { HandProcesses } from '../../hand/hand-processes.ts';
 import { createOutputPipe } from '../../hand/output-pipe.ts';
 import type { HandTool } from '../../hand/tool.ts';
+import { confined } from './confined.ts';
 import { SANDBOX } from './layout.ts';
 
 const MIB = 1024 * 1024;
@@ -28,7 +29,7 @@ export function preparePodBash(
     `${SANDBOX.tools}/mkfifo`,
   );
   const options = {
-    program,
+    program: confined([program]),
     folder: SANDBOX.workspace,
     outputFolder: SANDBOX.output,
     outputRoom: OUTPUT_ROOM,

@@ -26,7 +26,7 @@ const NEVER = new AbortController().signal;
 export function createHandEnds(
   cluster: HandCluster,
   streams: HandStreams,
-  workspaces: HandWorkspaces,
+  workspaces: HandWorkspaces<V1Pod>,
 ): HandEnds {
   const runningPod: HandEnds['runningPod'] = async (hand) => {
     const pods = await cluster.listPods(await cluster.listJobsOf(hand));

@@ -1,7 +1,6 @@
 import type { Duplex } from 'node:stream';
-import type { V1Pod } from '@kubernetes/client-node';
-import type { HandCluster } from '../../../k8s/hand-cluster.ts';
 import { TRANSFER_COMMAND } from '../../../k8s/hand-job.ts';
+import type { TemporalNamespace } from '../../../k8s/hand-labels.ts';
 import { FAILURE } from '../../../protocol/failure.ts';
 import type {
   HandInstance,
@@ -35,13 +34,17 @@ export interface WorkspacePlan {
 }
 
 /** What outlives the sandboxes of hands: snapshots of their workspaces, and the files they gave. */
-export interface HandWorkspaces {
+export interface HandWorkspaces<Sandbox> {
   plan(hand: HandName): Promise<WorkspacePlan>;
   /** Takes what is to outlive a running sandbox, once for each; nothing runs in it afterwards. */
-  take(pod: V1Pod, hand: HandInstance, options: TakeOptions): Promise<ReleaseResult | undefined>;
+  take(
+    sandbox: Sandbox,
+    hand: HandInstance,
+    options: TakeOptions,
+  ): Promise<ReleaseResult | undefined>;
   /** What an earlier attempt to take it came to. */
   taken(hand: HandInstance): Promise<ReleaseResult | undefined>;
-  collect(pod: V1Pod, hand: HandInstance, signal: AbortSignal): Promise<CollectResult>;
+  collect(sandbox: Sandbox, hand: HandInstance, signal: AbortSignal): Promise<CollectResult>;
   /** Removes the snapshots of a hand. The files that it gave stay. */
   forget(hand: HandName): Promise<void>;
 }
@@ -53,15 +56,25 @@ export interface TakeOptions extends Pick<ReleaseInput, 'keep_workspace' | 'snap
 
 const END_PROCESSES = { id: 'end_processes', name: 'end_processes', input: {} } as const;
 
-export function createHandWorkspaces(cluster: HandCluster, store: Store): HandWorkspaces {
+/** What snapshots and files are moved by. */
+export interface SandboxAccess<Sandbox> {
+  readonly temporalNamespace: TemporalNamespace;
+  /** Starts a program: the stream is its standard input and output. */
+  exec(sandbox: Sandbox, command: readonly string[]): Promise<Duplex>;
+}
+
+export function createHandWorkspaces<Sandbox>(
+  access: SandboxAccess<Sandbox>,
+  store: Store,
+): HandWorkspaces<Sandbox> {
   const sessionOf = ({ chain_id, session_id }: HandName): StoredSession => ({
-    namespaceId: cluster.temporalNamespace.id,
+    namespaceId: access.temporalNamespace.id,
     chainId: chain_id,
     sessionId: session_id,
   });
   const keptOf = (hand: HandName): KeptWorkspaces =>
     keptWorkspaces(store, sessionOf(hand), hand.name);
-  const workspaces: HandWorkspaces = {
+  const workspaces: HandWorkspaces<Sandbox> = {
     async plan(hand) {
       if (hand.generation === 1) return { notice: null, steps: [] };
       const kept = keptOf(hand);
@@ -73,19 +86,19 @@ export function createHandWorkspaces(cluster: HandCluster, store: Store): HandWo
     async taken(hand) {
       return toResult(await keptOf(hand).recordOf(hand.instance));
     },
-    async take(pod, hand, { connection, signal, keep_workspace, snapshot: rules }) {
+    async take(sandbox, hand, { connection, signal, keep_workspace, snapshot: rules }) {
       await connection.setUp(END_PROCESSES, { detach: signal, onProgress: () => {} });
-      await workspaces.collect(pod, hand, signal);
+      await workspaces.collect(sandbox, hand, signal);
       if (!keep_workspace) return undefined;
       const { instance, generation } = hand;
-      const stream = await cluster.exec(pod, TRANSFER_COMMAND);
+      const stream = await access.exec(sandbox, TRANSFER_COMMAND);
       const record = await transferBy(stream, signal, (transfer) =>
         keepWorkspace(transfer, keptOf(hand), { instance, generation, rules, signal }),
       );
       return toResult(record);
     },
-    async collect(pod, hand, signal) {
-      const stream = await cluster.exec(pod, TRANSFER_COMMAND);
+    async collect(sandbox, hand, signal) {
+      const stream = await access.exec(sandbox, TRANSFER_COMMAND);
       const options = { session: sessionOf(hand), hand: hand.name, signal };
       return transferBy(stream, signal, (transfer) => collectOutputs(transfer, store, options));
     },

@@ -103,7 +103,7 @@ class KubernetesHands implements KubernetesProvider {
   readonly #options: KubernetesProviderOptions;
   readonly #cluster: HandCluster;
   readonly #streams: HandStreams;
-  readonly #workspaces: HandWorkspaces;
+  readonly #workspaces: HandWorkspaces<V1Pod>;
   readonly #ends: HandEnds;
   readonly pools: WarmPools;
 
@@ -220,7 +220,8 @@ class KubernetesHands implements KubernetesProvider {
       steps: [...workspace.steps, ...toSetupSteps(input, this.#options.store)],
     };
     try {
-      await prepareHand(this.#cluster, pod, connection, setup, { answerMs, ...options });
+      const exec = (command: readonly string[]) => this.#cluster.exec(pod, command);
+      await prepareHand(connection, setup, { answerMs, exec, ...options });
     } catch (error) {
       if (error instanceof NoPodError) this.#streams.forget(instance, GONE);
       throw error;

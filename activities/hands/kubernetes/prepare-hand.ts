@@ -1,8 +1,7 @@
+import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { V1Pod } from '@kubernetes/client-node';
 import { ConfigurationConflictError } from '../../../hand/configuration.ts';
 import { CallConflictError } from '../../../hand/hand.ts';
-import type { HandCluster } from '../../../k8s/hand-cluster.ts';
 import { FAILURE } from '../../../protocol/failure.ts';
 import type { HandConnection } from '../hand-connection.ts';
 import { HandGoneError } from '../hand-gone-error.ts';
@@ -14,23 +13,23 @@ import { PodEndedError } from './hand-streams.ts';
 export interface PrepareOptions extends ProvisionOptions {
   /** Time in which the daemon must answer. */
   readonly answerMs: number;
+  /** Starts a program in the sandbox. */
+  exec(command: readonly string[]): Promise<Duplex>;
 }
 
 /**
- * Makes a running pod the hand of its session: waits for its daemon, configures it, and sets it up.
+ * Makes a running sandbox the hand of its session: waits for its daemon, configures it, and sets it up.
  *
- * @throws {NoPodError} when that cannot be: the pod is of no use.
+ * @throws {NoPodError} when that cannot be: the sandbox is of no use.
  */
 export async function prepareHand(
-  cluster: HandCluster,
-  pod: V1Pod,
   connection: HandConnection,
   setup: HandSetup,
   options: PrepareOptions,
 ): Promise<void> {
   try {
     await inTime(connection.configure(setup.configuration), options.answerMs);
-    await runSteps(cluster, pod, connection, setup, options);
+    await runSteps(connection, setup, options);
   } catch (error) {
     throw toNoPodError(error) ?? error;
   }
@@ -50,11 +49,9 @@ async function inTime(answered: Promise<void>, answerMs: number): Promise<void> 
 }
 
 async function runSteps(
-  cluster: HandCluster,
-  pod: V1Pod,
   connection: HandConnection,
   { steps }: HandSetup,
-  { onWaiting, abandoned }: PrepareOptions,
+  { onWaiting, abandoned, exec }: PrepareOptions,
 ): Promise<void> {
   for (const { title, run } of steps) {
     onWaiting(title);
@@ -66,7 +63,7 @@ async function runSteps(
         if (result.is_error) throw new SetupFailedError(result.text);
         return result;
       },
-      exec: (command) => cluster.exec(pod, command),
+      exec,
     };
     await run(hand).catch((error: unknown) => {
       if (!abandoned.aborted) throw error;

@@ -1,0 +1,96 @@
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { statSync, writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { hostname } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { type ServedHand, serveHand } from '../../hand/serve.ts';
+import { instanceIn, type Order } from '../../hand/visit.ts';
+import { assertNever } from '../../protocol/assert-never.ts';
+import { verifyConfinement } from './confined.ts';
+import { dialWorkers } from './dial-workers.ts';
+import { SANDBOX } from './layout.ts';
+import { openSandboxHand } from './sandbox-hand.ts';
+
+// The hand's daemon in a container that nobody can start programs in. It brings its streams to the
+// sockets of the workers, which commands cannot: they are confined, and this process is out of their
+// reach (`verifySealed`). It is one session's hand at most, and ends with it; the container is then
+// started anew, empty.
+
+const TRANSFER = fileURLToPath(new URL('./transfer.ts', import.meta.url));
+const HEALTHY = `${SANDBOX.state}/healthy`;
+
+function main(): void {
+  verifySealed();
+  verifyConfinement();
+  const container = hostname();
+  const instance = instanceIn(container, randomUUID());
+  const hand = openSandboxHand(instance);
+  let owner: string | null = null;
+  const served: ServedHand = {
+    ...hand,
+    configure(configuration) {
+      hand.configure?.(configuration);
+      if (owner === configuration.owner) return;
+      owner = configuration.owner;
+      // After the answer: the stream that asked is none of those.
+      setImmediate(() => dialing.renew());
+    },
+  };
+  const dialing = dialWorkers({
+    folder: SANDBOX.doors,
+    visit: () => ({ container, instance, owner }),
+    onOrder: (order, stream) => obey(order, stream, { instance, hand: served }),
+  });
+  writeFileSync(HEALTHY, '');
+}
+
+function obey(
+  order: Order,
+  stream: Socket,
+  { instance, hand }: { readonly instance: string; readonly hand: ServedHand },
+): void {
+  switch (order) {
+    case 'calls': {
+      const hello = { type: 'hello', instance, sockets_blocked: true } as const;
+      serveHand(hand, hello, { input: stream, output: stream });
+      stream.resume();
+      return;
+    }
+    case 'transfer':
+      transfer(stream);
+      return;
+    case 'end':
+      // Everything else of the container ends with it.
+      process.exit(0);
+      break;
+    default:
+      assertNever(order);
+  }
+}
+
+/** One run of the transfer program, ended when its stream is. */
+function transfer(stream: Socket): void {
+  const child = spawn(process.execPath, [TRANSFER, '--serve'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  for (const end of [child.stdin, child.stdout]) end.on('error', () => {});
+  child.on('error', () => stream.destroy());
+  stream.pipe(child.stdin);
+  child.stdout.pipe(stream);
+  stream.on('close', () => void child.kill('SIGKILL'));
+}
+
+/**
+ * Commands have this process's user: they could read its memory and write to it, and so open what is
+ * closed to them. The kernel keeps them from a program whose file its user cannot read.
+ *
+ * @throws Error when it does not.
+ */
+function verifySealed(): void {
+  if (statSync('/proc/self/environ').uid !== process.getuid?.()) return;
+  throw new Error(`${process.execPath} must be a program that its user can run but not read.`);
+}
+
+// Loaded as a module, by whoever fills the cache of compiled code, it does nothing.
+if (import.meta.main && process.argv.includes('--serve')) main();
