@@ -10,7 +10,7 @@ const DEFAULT_PORTS: readonly number[] = [80, 443];
  */
 export function checkAllowed(hosts: readonly string[] | null, { host, port }: Target): void {
   if (hosts === null) return;
-  const rules = hosts.map(parseAllowedHost).filter((rule) => coversHost(rule, host));
+  const rules = hostRules(hosts).filter((rule) => coversHost(rule, host));
   if (rules.length === 0) {
     throw new Refusal({
       status: 403,
@@ -28,7 +28,11 @@ export function checkAllowed(hosts: readonly string[] | null, { host, port }: Ta
   });
 }
 
-function coversHost(rule: AllowedHostRule, host: string): boolean {
+export function hostRules(hosts: readonly string[]): readonly AllowedHostRule[] {
+  return hosts.map(parseAllowedHost);
+}
+
+export function coversHost(rule: AllowedHostRule, host: string): boolean {
   return rule.coversSubdomains ? host.endsWith(`.${rule.host}`) : host === rule.host;
 }
 

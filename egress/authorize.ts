@@ -1,55 +1,55 @@
 import type { IncomingMessage } from 'node:http';
+import { addressOf } from './address-of.ts';
 import { type HandToken, readToken } from './hand-token.ts';
 import { type EgressKeys, EgressKeysError } from './keys.ts';
 import { Refusal } from './refusal.ts';
 
 /**
- * Whose request it is, by its proxy credentials: `Basic`, with the token as the password.
+ * Whose request it is, by its proxy credentials: the token, as the password of `Basic` or as `Bearer`.
  *
  * @throws {Refusal}
  */
 export function authorize(request: IncomingMessage, readKeys: () => EgressKeys): HandToken {
-  return checkToken(credentialsOf(request), request, readKeys);
+  return checkToken(tokenIn(request.headers['proxy-authorization']), request, readKeys);
 }
 
 /**
- * Whether who sends the request may show this token.
+ * The same of a request to the gateway itself, which is no proxy then.
  *
  * @throws {Refusal}
  */
-export function checkToken(
-  text: string,
-  request: IncomingMessage,
-  readKeys: () => EgressKeys,
-): HandToken {
+export function authorizeOwn(request: IncomingMessage, readKeys: () => EgressKeys): HandToken {
+  try {
+    return checkToken(tokenIn(request.headers.authorization), request, readKeys);
+  } catch (error) {
+    if (!(error instanceof Refusal) || error.status !== 407) throw error;
+    throw new Refusal({ status: 401, reason: error.reason, words: error.message });
+  }
+}
+
+/** @throws {Refusal} */
+export function checkExpiry({ expires }: HandToken): void {
+  if (expires * 1000 > Date.now()) return;
+  const words = `the token of this hand has expired (${new Date(expires * 1000).toISOString()})`;
+  throw new Refusal({ status: 403, reason: 'expired', words });
+}
+
+function checkToken(text: string, request: IncomingMessage, readKeys: () => EgressKeys): HandToken {
   const token = readToken(keysFrom(readKeys), text);
-  if (token.expires * 1000 <= Date.now()) {
-    const words = `the token of this hand has expired (${new Date(token.expires * 1000).toISOString()})`;
-    throw new Refusal({ status: 403, reason: 'expired', words });
-  }
-  if (!token.addresses.includes(addressOf(request))) {
-    const words = 'the token is that of another hand';
-    throw new Refusal({ status: 403, reason: 'foreign-token', words });
-  }
-  return token;
+  checkExpiry(token);
+  if (token.addresses.includes(addressOf(request))) return token;
+  const words = 'the token is that of another hand';
+  throw new Refusal({ status: 403, reason: 'foreign-token', words });
 }
 
-/** Of who asks, version 4 in its own form. */
-export function addressOf({ socket }: IncomingMessage): string {
-  return plainAddress(socket.remoteAddress ?? '');
-}
-
-export function plainAddress(address: string): string {
-  return address.replace(/^::ffff:(?=\d+\.)/i, '');
-}
-
-function credentialsOf({ headers }: IncomingMessage): string {
-  const [, encoded] = /^basic +([a-z0-9+/=_-]+)$/i.exec(headers['proxy-authorization'] ?? '') ?? [];
-  if (encoded === undefined) {
+function tokenIn(header = ''): string {
+  const [, scheme = '', text = ''] = /^(basic|bearer) +([a-z0-9+/=._-]+)$/i.exec(header) ?? [];
+  if (scheme === '') {
     const words = 'this proxy wants the token of a hand (see HTTPS_PROXY)';
     throw new Refusal({ status: 407, reason: 'credentials', words });
   }
-  const decoded = Buffer.from(encoded, 'base64').toString();
+  if (scheme.toLowerCase() === 'bearer') return text;
+  const decoded = Buffer.from(text, 'base64').toString();
   return decoded.slice(decoded.indexOf(':') + 1);
 }
 

@@ -14,6 +14,8 @@ export interface DialOptions {
   resolve(name: string): Promise<readonly Address[]>;
   /** What may be dialled though it is not public. */
   readonly privateNetworks: BlockList;
+  /** Authorities of hosts that the gateway itself speaks TLS with, as PEM. */
+  readonly trusted: readonly string[];
   /** Time in which the target must answer. */
   readonly connectMs: number;
 }

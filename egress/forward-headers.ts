@@ -11,6 +11,8 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
+export type Header = readonly [name: string, value: string];
+
 /**
  * The headers that go on, in their order and spelling.
  *
@@ -20,7 +22,7 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
 export function forwardedHeaders(
   rawHeaders: readonly string[],
   except: readonly string[] = [],
-): readonly (readonly [name: string, value: string])[] {
+): readonly Header[] {
   const pairs = toPairs(rawHeaders);
   const named = pairs
     .filter(([name]) => name.toLowerCase() === 'connection')
@@ -29,7 +31,7 @@ export function forwardedHeaders(
   return pairs.filter(([name]) => !dropped.has(name.toLowerCase()));
 }
 
-function toPairs(rawHeaders: readonly string[]): readonly (readonly [string, string])[] {
+function toPairs(rawHeaders: readonly string[]): readonly Header[] {
   return rawHeaders.flatMap((name, index) =>
     index % 2 === 0 ? [[name, rawHeaders[index + 1] ?? ''] as const] : [],
   );

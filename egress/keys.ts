@@ -39,13 +39,7 @@ export function readKeys(path: string): EgressKeys {
 
 function readLines(path: string): readonly { line: string; number: number }[] {
   try {
-    const mode = statSync(path).mode & 0o777;
-    if ((mode & FORBIDDEN_MODE) !== 0) {
-      throw new EgressKeysError(
-        `${path} has mode ${mode.toString(8)}: its owner alone may write it and others not read it. ` +
-          'Set 600, or 440 for a Secret.',
-      );
-    }
+    checkMode(path);
     return readFileSync(path, 'utf8')
       .split('\n')
       .map((line, index) => ({ line: line.trim(), number: index + 1 }))
@@ -55,6 +49,18 @@ function readLines(path: string): readonly { line: string; number: number }[] {
     const { code } = error as NodeJS.ErrnoException;
     throw new EgressKeysError(`${path} cannot be read (${code}).`);
   }
+}
+
+/** @throws {EgressKeysError} Others may read the file. */
+export function checkMode(path: string): void {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) throw new EgressKeysError(`${path} cannot be read (ENOENT).`);
+  const mode = stat.mode & 0o777;
+  if ((mode & FORBIDDEN_MODE) === 0) return;
+  throw new EgressKeysError(
+    `${path} has mode ${mode.toString(8)}: its owner alone may write it and others not read it. ` +
+      'Set 600, or 440 for a Secret.',
+  );
 }
 
 function readKey(path: string, line: string, number: number): EgressKey {

@@ -9,6 +9,14 @@ export type RefusalReason =
   | 'address-not-public'
   | 'too-many-connections'
   | 'unreachable'
+  | 'unreadable-answer'
+  | 'protocol'
+  | 'not-held'
+  | 'credential'
+  | 'repository-not-allowed'
+  | 'ref-not-allowed'
+  | 'upstream'
+  | 'vault'
   | 'misconfigured'
   | 'stopping';
 
@@ -46,6 +54,7 @@ export function answerOf({ status, message }: Refusal): {
     'Content-Length': String(Buffer.byteLength(body)),
     Connection: 'close',
     ...(status === 407 ? { 'Proxy-Authenticate': 'Basic realm="drover"' } : {}),
+    ...(status === 401 ? { 'WWW-Authenticate': 'Basic realm="drover"' } : {}),
   };
   return { status, statusText: message, headers, body };
 }

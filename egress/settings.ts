@@ -1,12 +1,18 @@
 import type { BlockList } from 'node:net';
+import { join } from 'node:path';
 import { z } from 'zod';
-import { describeIssues } from '../protocol/describe-issues.ts';
 import { toBlockList } from '../dial/public-addresses.ts';
+import { describeIssues } from '../protocol/describe-issues.ts';
 
 const Variables = z.object({
-  /** File of the keys that tokens are signed with. */
-  DROVER_EGRESS_KEYS: z.string().min(1),
-  DROVER_EGRESS_PORT: z.coerce.number().int().min(0).max(65_535).default(3128),
+  /** File of the keys that tokens are signed with. Default: made in the state folder. */
+  DROVER_EGRESS_KEYS: z.string().default(''),
+  /** Where hands of other machines reach the gateway. Default: they do not. */
+  DROVER_EGRESS_PORT: z
+    .string()
+    .optional()
+    .transform((value) => (value === undefined || value === '' ? undefined : Number(value)))
+    .pipe(z.int().min(0).max(65_535).optional()),
   /** Comma-separated networks that hands may reach though they are not public. */
   DROVER_EGRESS_PRIVATE_NETWORKS: z
     .string()
@@ -23,19 +29,30 @@ const Variables = z.object({
 });
 
 export interface EgressSettings {
-  readonly keysPath: string;
-  readonly port: number;
+  /** The authority of certificates lies beside it. */
+  readonly keys:
+    | { readonly type: 'file'; readonly path: string }
+    /** Made when there are none. */
+    | { readonly type: 'folder'; readonly folder: string };
+  /** Null: only hands of this machine reach it. */
+  readonly port: number | null;
   readonly privateNetworks: BlockList;
 }
 
 /** @throws Error naming every variable that is wrong. */
-export function readSettings(variables: NodeJS.ProcessEnv): EgressSettings {
+export function readEgressSettings(
+  variables: NodeJS.ProcessEnv,
+  stateFolder: string,
+): EgressSettings {
   const parsed = Variables.safeParse(variables);
   if (!parsed.success) throw new Error(describeIssues(parsed.error, 'environment'));
-  const { data } = parsed;
+  const { DROVER_EGRESS_KEYS: path, DROVER_EGRESS_PORT: port = null } = parsed.data;
   return {
-    keysPath: data.DROVER_EGRESS_KEYS,
-    port: data.DROVER_EGRESS_PORT,
-    privateNetworks: data.DROVER_EGRESS_PRIVATE_NETWORKS,
+    keys:
+      path === ''
+        ? { type: 'folder', folder: join(stateFolder, 'egress') }
+        : { type: 'file', path },
+    port,
+    privateNetworks: parsed.data.DROVER_EGRESS_PRIVATE_NETWORKS,
   };
 }

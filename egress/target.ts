@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { isHostName, isIpv4Address } from '../protocol/host-name.ts';
 import { Refusal } from './refusal.ts';
 
@@ -10,13 +10,15 @@ export interface Target {
 }
 
 export interface HttpTarget extends Target {
+  readonly scheme: 'http' | 'https';
   /** With the query, as it was sent. */
   readonly path: string;
 }
 
 const AUTHORITY = /^(?<host>\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,254})(?::(?<port>[0-9]{1,5}))?$/i;
 const ABSOLUTE = /^http:\/\/(?<authority>[^/?]*)(?<path>[/?][\x21-\x7e]*)?$/i;
-const HTTP_PORT = 80;
+
+export const DEFAULT_PORT = { http: 80, https: 443 } as const;
 
 /**
  * The target of a CONNECT: `host:port`.
@@ -55,8 +57,32 @@ export function parseHttpTarget(text: string): HttpTarget {
   if (authority === undefined || path.includes('#')) {
     throw malformed('the target must be http://host/path');
   }
-  const { host, port = HTTP_PORT } = parseAuthority(authority);
-  return { host, port, path: path.startsWith('/') ? path : `/${path}` };
+  const { host, port = DEFAULT_PORT.http } = parseAuthority(authority);
+  return { scheme: 'http', host, port, path: path.startsWith('/') ? path : `/${path}` };
+}
+
+/**
+ * The target of a request within a tunnel, whose host the tunnel has named: the request's own must
+ * say the same.
+ *
+ * @throws {Refusal}
+ */
+export function parseTunnelledTarget(
+  { url = '', headers, rawHeaders }: IncomingMessage,
+  tunnel: Target,
+  scheme: HttpTarget['scheme'],
+): HttpTarget {
+  if (!/^\/[\x21-\x7e]*$|^\*$/.test(url) || url.includes('#')) {
+    throw malformed('within a tunnel the target must be a path');
+  }
+  const named = rawHeaders.filter((name, index) => index % 2 === 0 && /^host$/i.test(name));
+  if (named.length !== 1) throw malformed('the request must have one Host header');
+  const { host, port = DEFAULT_PORT[scheme] } = parseAuthority(headers.host ?? '');
+  if (host !== tunnel.host || port !== tunnel.port) {
+    const words = `the Host header must name what the tunnel leads to, ${tunnel.host}`;
+    throw new Refusal({ status: 421, reason: 'malformed', words });
+  }
+  return { scheme, host, port, path: url };
 }
 
 function parseAuthority(text: string): {

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
-const ESTABLISHED = 'HTTP/1.1 200 Connection established\r\n\r\n';
+export const ESTABLISHED = 'HTTP/1.1 200 Connection established\r\n\r\n';
 
 /**
  * Carries bytes both ways, as fast as the slower side takes them, until both sides have ended or

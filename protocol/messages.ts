@@ -11,6 +11,15 @@ export const sendSignal = defineSignal<[SendInput]>('send');
 /** Makes an idle session roll over onto the current worker version. */
 export const upgrade = defineSignal('upgrade');
 export const getSession = defineQuery<SessionResource>('getSession');
+/** Whose tokens are good: asked before a credential is used for a hand. */
+export const getHeldHands = defineQuery<HeldHands>('getHeldHands');
+
+export interface HeldHands {
+  /** Run id of the session's first run. */
+  readonly chain_id: string;
+  /** Of the session's own hands that are held or being made, by name. */
+  readonly generations: Readonly<Record<string, number>>;
+}
 
 /** A registered entity: its versions never change once they exist. */
 export interface RegistryEntry<Definition> {

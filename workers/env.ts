@@ -1,6 +1,7 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { type EgressSettings, readEgressSettings } from '../egress/settings.ts';
 import { describeIssues } from '../protocol/describe-issues.ts';
 import { TASK_QUEUE } from '../protocol/task-queue.ts';
 import { folderUrl } from '../store/open-store.ts';
@@ -9,7 +10,7 @@ import { readVaultSettings, type VaultSettings } from '../vault/settings.ts';
 const ROLES = ['brain', 'hands', 'vault', 'egress'] as const;
 export type Role = (typeof ROLES)[number];
 /** Those that have something to do; a worker without activities cannot be made. */
-const ALL: readonly Role[] = ['brain', 'hands'];
+const ALL: readonly Role[] = ['brain', 'hands', 'egress'];
 
 const text = z
   .string()
@@ -83,7 +84,6 @@ const Environment = z.object({
   DROVER_KUBERNETES_IMAGE_VOLUMES: z.enum(['true', 'false']).default('false'),
   /** Where pods reach the egress proxy, `host:port`; with the file of the keys that it knows. */
   DROVER_EGRESS_PROXY: text.transform(toHostAndPort),
-  DROVER_EGRESS_KEYS: text,
   /** With both, the worker is versioned and its sessions are pinned. */
   DROVER_DEPLOYMENT_NAME: text,
   DROVER_BUILD_ID: text,
@@ -101,6 +101,8 @@ export interface WorkerEnvironment {
   readonly store: string;
   /** What `vault/` opens; only roles `vault` and `egress` do. */
   readonly vault: VaultSettings;
+  /** Of the gateway; who signs tokens needs its keys too. */
+  readonly egress: EgressSettings;
   /** File of a key ring, or null: payloads are not encrypted. */
   readonly payloadKeys: string | null;
   readonly handsTaskQueue: string;
@@ -139,6 +141,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Wor
       'environment: set DROVER_DEPLOYMENT_NAME and DROVER_BUILD_ID together, or neither',
     );
   }
+  const egress = readEgressSettings(variables, values.DROVER_STATE_FOLDER);
   return {
     roles: values.DROVER_ROLES,
     stateFolder: values.DROVER_STATE_FOLDER,
@@ -148,7 +151,8 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Wor
     handsTaskQueue: values.DROVER_HANDS_TASK_QUEUE,
     isolation: values.DROVER_SANDBOX,
     containerDoors: values.DROVER_CONTAINER_DOORS ?? null,
-    kubernetes: toKubernetes(values),
+    egress,
+    kubernetes: toKubernetes(values, egress),
     healthPort: values.DROVER_HEALTH_PORT ?? null,
     deployment: name === undefined || buildId === undefined ? null : { name, buildId },
     anthropic: {
@@ -160,26 +164,29 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Wor
 }
 
 function toEgress(
-  values: z.infer<typeof Environment>,
+  { DROVER_EGRESS_PROXY: proxy }: z.infer<typeof Environment>,
+  { keys }: EgressSettings,
 ): NonNullable<WorkerEnvironment['kubernetes']>['egress'] {
-  const { DROVER_EGRESS_PROXY: proxy, DROVER_EGRESS_KEYS: keysPath } = values;
-  if (proxy === undefined && keysPath === undefined) return null;
-  if (proxy === undefined || keysPath === undefined) {
-    throw new Error(
-      'environment: set DROVER_EGRESS_PROXY and DROVER_EGRESS_KEYS together, or neither',
-    );
-  }
-  return { proxy, keysPath };
+  if (proxy === undefined) return null;
+  // Its own would be none that the proxy knows.
+  if (keys.type === 'file') return { proxy, keysPath: keys.path };
+  throw new Error(
+    'environment: set DROVER_EGRESS_KEYS with DROVER_EGRESS_PROXY: the file of the keys that the ' +
+      'proxy knows',
+  );
 }
 
-function toKubernetes(values: z.infer<typeof Environment>): WorkerEnvironment['kubernetes'] {
+function toKubernetes(
+  values: z.infer<typeof Environment>,
+  egress: EgressSettings,
+): WorkerEnvironment['kubernetes'] {
   const { KUBECONFIG: kubeconfig, DROVER_KUBERNETES_NAMESPACE: namespace } = values;
   if (kubeconfig === undefined && namespace === undefined) return null;
   return {
     kubeconfig: kubeconfig ?? null,
     namespace: namespace ?? 'drover-hands',
     sandboxImage: values.DROVER_SANDBOX_IMAGE,
-    egress: toEgress(values),
+    egress: toEgress(values, egress),
     carriedBy:
       values.DROVER_KUBERNETES_IMAGE_VOLUMES === 'true' ? 'image_volume' : 'init_container',
   };

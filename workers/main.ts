@@ -9,14 +9,17 @@ import { openKeyRing } from '../codec/key-ring-file.ts';
 import { createWorkerCodec, type PayloadKeys } from '../codec/payload-codec.ts';
 import { createStepReader } from '../log/step-reader.ts';
 import { openVault } from '../vault/open-vault.ts';
-import { connect } from './connect.ts';
+import { type Connected, connect } from './connect.ts';
 import { createBrainWorker, createHandsWorker, createVaultWorker } from './create-worker.ts';
 import { createClientConverter } from './data-converter.ts';
-import { readEnvironment, type WorkerEnvironment } from './env.ts';
+import { type Role, readEnvironment, type WorkerEnvironment } from './env.ts';
+import { startGateway } from './gateway.ts';
 import { createHandProviders } from './hand-providers.ts';
 import { serveHealth } from './health.ts';
 import { retentionWarning, verifySearchAttributes } from './verify-namespace.ts';
 import { loadWorkflowBundle } from './workflow-bundle.ts';
+
+type PollingRole = Exclude<Role, 'egress'>;
 
 interface Target {
   readonly connection: NativeConnection;
@@ -35,20 +38,30 @@ async function main(): Promise<void> {
   const { payloadKeys } = environment;
   const keys = payloadKeys === null ? null : await openKeyRing(payloadKeys);
   await using closing = new AsyncDisposableStack();
-  const { connection, namespace, namespaceId } = await connect();
-  closing.defer(() => connection.close());
+  const temporal = connectOnce(closing);
+  if (environment.roles.includes('egress')) {
+    const askClient = async () => createSessionClient(await temporal(), keys);
+    await startGateway({ ...environment, askClient }, closing);
+  }
+  const roles = environment.roles.filter((role) => role !== 'egress');
+  // The gateway alone waits for nobody: hosts need no Temporal server.
+  if (roles.length === 0) await toldToStop();
+  else await poll(roles, { ...(await temporal()), environment, keys, closing });
+}
+
+async function poll(roles: readonly PollingRole[], target: Target): Promise<void> {
+  const { connection, namespace, environment, closing } = target;
   await verifySearchAttributes(connection, namespace);
   const warning = await retentionWarning(connection, namespace);
   if (warning !== undefined) console.warn(`drover worker: warning: ${warning}`);
-  const target = { connection, namespace, namespaceId, environment, keys, closing };
-  const workers = await Promise.all(environment.roles.map((role) => CREATE[role](target)));
+  const workers = await Promise.all(roles.map((role) => CREATE[role](target)));
   const running = Promise.all(workers.map((worker) => worker.run()));
   if (environment.healthPort !== null) {
     const askTemporal = () => connection.workflowService.describeNamespace({ namespace });
     const health = await serveHealth({ port: environment.healthPort, workers, askTemporal });
     closing.defer(() => void health.close());
   }
-  console.log(`drover worker: polling as ${environment.roles.join(', ')} (pid ${process.pid})`);
+  console.log(`drover worker: polling as ${roles.join(', ')} (pid ${process.pid})`);
   await running;
 }
 
@@ -108,11 +121,35 @@ const CREATE = {
     const { deployment } = environment;
     return createVaultWorker({ connection, namespace, keys, deployment, activities });
   },
-
-  async egress(): Promise<Worker> {
-    throw new Error('role egress cannot be started yet');
-  },
 } as const;
+
+/** Whoever asks first connects, and again whoever asks after that failed. */
+function connectOnce(closing: AsyncDisposableStack): () => Promise<Connected> {
+  let connected: Promise<Connected> | undefined;
+  return () => {
+    connected ??= connect().then((opened) => {
+      closing.defer(() => opened.connection.close());
+      return opened;
+    });
+    connected.catch(() => {
+      connected = undefined;
+    });
+    return connected;
+  };
+}
+
+/** Asks open sessions only: a closed one would answer as it was. */
+function createSessionClient({ connection, namespace }: Connected, keys: PayloadKeys): Client {
+  const dataConverter = createClientConverter(keys);
+  const workflow = { queryRejectCondition: 'NOT_OPEN' } as const;
+  return new Client({ connection, namespace, dataConverter, workflow });
+}
+
+function toldToStop(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
+  });
+}
 
 /** Temporal owns retry, so the vendor's is off. */
 function createAnthropic({ anthropic }: WorkerEnvironment): Anthropic {

@@ -74,6 +74,15 @@ export class Hands {
     return this.state.hands.get(name)?.instance != null && !this.releasing.has(name);
   }
 
+  /** Generations of the hands that are held or being made. */
+  generations(): Record<string, number> {
+    const present: Record<string, number> = {};
+    for (const [name, { generation }] of this.state.hands) {
+      if (this.isHeld(name) || this.provisioning.has(name)) present[name] = generation;
+    }
+    return present;
+  }
+
   /** Hands that are held, by the idle time after which they are released, shortest first. */
   heldByIdleTime(): { readonly name: string; readonly idleMs: number }[] {
     return [...this.state.hands.keys()]

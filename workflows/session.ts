@@ -11,7 +11,7 @@ import { checkEvents } from '../protocol/check-events.ts';
 import { describeIssues } from '../protocol/describe-issues.ts';
 import { FAILURE } from '../protocol/failure.ts';
 import { checkUpdateId, userEventId } from '../protocol/ids.ts';
-import { getSession, send, sendSignal, upgrade } from '../protocol/messages.ts';
+import { getHeldHands, getSession, send, sendSignal, upgrade } from '../protocol/messages.ts';
 import { type SendResult, SessionInput } from '../protocol/session.ts';
 import { describeUndecodable, isUndecodable } from '../protocol/undecodable.ts';
 import type { SendInput } from '../protocol/user-event.ts';
@@ -43,7 +43,7 @@ export async function session(input: unknown): Promise<void> {
   }
   const state = new SessionState(parsed.data);
   const hands = new Hands(state);
-  handleMessages(state);
+  handleMessages(state, hands);
   try {
     await openSession(state, parsed.data);
     await live(state, hands);
@@ -87,8 +87,12 @@ async function waitForWork(state: SessionState, hands: Hands): Promise<void> {
 }
 
 /** Handlers only enqueue, and are synchronous: nothing of theirs can be cut off by a roll-over. */
-function handleMessages(state: SessionState): void {
+function handleMessages(state: SessionState, hands: Hands): void {
   setHandler(getSession, () => state.toResource());
+  setHandler(getHeldHands, () => ({
+    chain_id: workflowInfo().firstExecutionRunId,
+    generations: hands.generations(),
+  }));
   setHandler(upgrade, () => {
     state.upgradeRequested = true;
   });

@@ -3,9 +3,11 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { toBlockList } from '../../dial/public-addresses.ts';
+import { createAuthority } from '../../egress/certificate.ts';
 import type { Address } from '../../egress/dial.ts';
 import { type HandToken, signToken } from '../../egress/hand-token.ts';
 import { createEgressProxy, type EgressProxy } from '../../egress/proxy.ts';
+import { createVariableSubstitution } from '../../egress/variable-substitution.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 // Bytes that no honest client sends, and names that change their mind.
@@ -50,6 +52,15 @@ afterEach(async () => {
   closing = [];
 });
 
+/** For hands without variables. */
+const NO_SUBSTITUTION = createVariableSubstitution({
+  credentials: {
+    admit: () => Promise.reject(new Error('not asked')),
+    secretFor: () => Promise.reject(new Error('not asked')),
+  },
+  readAuthority: createAuthority,
+});
+
 interface Opened {
   readonly proxy: EgressProxy;
   readonly port: number;
@@ -79,6 +90,9 @@ async function open(
     mostPerHand: 100,
     idleMs: 60_000,
     headersMs: 10_000,
+    trusted: [],
+    substitution: NO_SUBSTITUTION,
+    services: [],
     log: (line) => log.push(line as Record<string, unknown>),
     ...rest,
   });
@@ -412,7 +426,7 @@ describe('limits', () => {
 
   test('a head that is too large → 431', async () => {
     const { port } = await open();
-    const bytes = lines(`GET http://${up()}/ HTTP/1.1`, `X: ${'x'.repeat(40_000)}`);
+    const bytes = lines(`GET http://${up()}/ HTTP/1.1`, `X: ${'x'.repeat(70_000)}`);
     expect(await send(port, bytes)).toMatch(/^HTTP\/1\.1 431 /);
   });
 

@@ -5,11 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { openEgressFolder } from '../../egress/authority-file.ts';
 import { type HandToken, signToken } from '../../egress/hand-token.ts';
 import { readKeys } from '../../egress/keys.ts';
 import { waitFor } from './wait-for.ts';
 
-const MAIN = fileURLToPath(new URL('../../egress/main.ts', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../workers/main.ts', import.meta.url));
 const KEY = `k1 ${Buffer.alloc(32, 'k').toString('base64')}\n`;
 
 /** The proxy as it is shipped, in a process of its own. */
@@ -30,13 +31,20 @@ export interface EgressProcess {
 
 export type LogLine = Readonly<Record<string, unknown>>;
 
-export async function startEgress(privateNetworks: string): Promise<EgressProcess> {
+export async function startEgress(
+  privateNetworks: string,
+  variables: NodeJS.ProcessEnv = {},
+): Promise<EgressProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'drover-egress-'));
-  const keysPath = join(folder, 'keys');
+  const keysPath = join(folder, 'egress', 'keys');
+  openEgressFolder(join(folder, 'egress'));
   writeFileSync(keysPath, KEY, { mode: 0o600 });
   const child = spawn(process.execPath, [MAIN], {
     env: {
       ...process.env,
+      ...variables,
+      DROVER_ROLES: 'egress',
+      DROVER_STATE_FOLDER: folder,
       DROVER_EGRESS_KEYS: keysPath,
       DROVER_EGRESS_PORT: '0',
       DROVER_EGRESS_PRIVATE_NETWORKS: privateNetworks,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { readToken, signToken } from '../../egress/hand-token.ts';
 import { readKeys } from '../../egress/keys.ts';
-import { readSettings } from '../../egress/settings.ts';
+import { readEgressSettings } from '../../egress/settings.ts';
 
 const FOLDER = mkdtempSync(join(tmpdir(), 'drover-egress-'));
 afterAll(() => rmSync(FOLDER, { recursive: true }));
@@ -99,12 +99,11 @@ describe('the file of keys', () => {
 });
 
 test.each([
-  [{}, 'environment.DROVER_EGRESS_KEYS: '],
-  [{ DROVER_EGRESS_KEYS: '/k', DROVER_EGRESS_PORT: '70000' }, 'environment.DROVER_EGRESS_PORT: '],
+  [{ DROVER_EGRESS_PORT: '70000' }, 'environment.DROVER_EGRESS_PORT: '],
   [
-    { DROVER_EGRESS_KEYS: '/k', DROVER_EGRESS_PRIVATE_NETWORKS: '10.0.0.0/8, x' },
+    { DROVER_EGRESS_PRIVATE_NETWORKS: '10.0.0.0/8, x' },
     'environment.DROVER_EGRESS_PRIVATE_NETWORKS: "x" is no network',
   ],
 ])('settings %j → %s', (variables, words) => {
-  expect(() => readSettings(variables)).toThrow(words);
+  expect(() => readEgressSettings(variables, '/state')).toThrow(words);
 });

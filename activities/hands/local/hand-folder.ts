@@ -74,8 +74,15 @@ export function openStateFolder(path: string): string {
   mkdirSync(path, { recursive: true, mode: 0o700 });
   const folder = realpathSync(path);
   mkdirSync(handsFolder(folder), { recursive: true, mode: 0o700 });
-  openSocketFolder(socketFolder(folder));
+  openSocketFolder(folder);
   return folder;
+}
+
+/** Makes the folder of sockets, which a sandbox reaches in no way, and gives its path. */
+export function openSocketFolder(stateFolder: string): string {
+  const path = socketFolder(stateFolder);
+  checkOwn(path);
+  return path;
 }
 
 function socketFolder(stateFolder: string): string {
@@ -85,7 +92,7 @@ function socketFolder(stateFolder: string): string {
 }
 
 /** A folder in a shared place may have been made by someone else first. */
-function openSocketFolder(path: string): void {
+function checkOwn(path: string): void {
   mkdirSync(path, { recursive: true, mode: 0o700 });
   const { uid, mode } = lstatSync(path);
   const isOurs = lstatSync(path).isDirectory() && uid === userInfo().uid && (mode & 0o077) === 0;

@@ -1,0 +1,114 @@
+import { lookup } from 'node:dns/promises';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { getCACertificates } from 'node:tls';
+import {
+  type Client,
+  QueryNotRegisteredError,
+  QueryRejectedError,
+  WorkflowNotFoundError,
+} from '@temporalio/client';
+import { openSocketFolder, openStateFolder } from '../activities/hands/local/hand-folder.ts';
+import { openEgressFolder, readAuthority } from '../egress/authority-file.ts';
+import { type CredentialUse, createCredentialUse } from '../egress/credential-use.ts';
+import { createHeldHands } from '../egress/held-hands.ts';
+import { readKeys } from '../egress/keys.ts';
+import { listenLocally } from '../egress/local-listener.ts';
+import { createEgressProxy } from '../egress/proxy.ts';
+import type { EgressSettings } from '../egress/settings.ts';
+import { createVariableSubstitution } from '../egress/variable-substitution.ts';
+import { FAILURE } from '../protocol/failure.ts';
+import { getHeldHands, type HeldHands } from '../protocol/messages.ts';
+import { openVault } from '../vault/open-vault.ts';
+import type { VaultSettings } from '../vault/settings.ts';
+import { VaultError } from '../vault/vault-error.ts';
+
+/** What is under way elsewhere is given this long to end; a hand of this machine asks again. */
+const STOP_MS = { far: 25_000, near: 2_000 } as const;
+/** For a session to answer in; its worker may be about to be started again. */
+const ASK_MS = 5_000;
+
+export interface GatewayOptions {
+  readonly egress: EgressSettings;
+  readonly stateFolder: string;
+  readonly vault: VaultSettings;
+  /** Asked when the first credential is used: hosts alone need no Temporal server. */
+  askClient(): Promise<Client>;
+}
+
+/**
+ * Starts the gateway: the way out of hands that may reach some hosts only, or that have credentials
+ * to use.
+ *
+ * @param closing Gets what stops it.
+ */
+export async function startGateway(
+  options: GatewayOptions,
+  closing: AsyncDisposableStack,
+): Promise<void> {
+  const { egress, stateFolder } = options;
+  const { keys, port, privateNetworks } = egress;
+  const keysPath = keys.type === 'file' ? keys.path : openEgressFolder(keys.folder);
+  // Said at once, not with the first request.
+  readKeys(keysPath);
+  const proxy = createEgressProxy({
+    readKeys: () => readKeys(keysPath),
+    resolve: (name) => lookup(name, { all: true }),
+    privateNetworks,
+    // Those of this Node, of `NODE_EXTRA_CA_CERTS` and of this machine.
+    trusted: [...new Set([...getCACertificates('default'), ...getCACertificates('system')])],
+    connectMs: 15_000,
+    mostPerHand: 128,
+    idleMs: 15 * 60_000,
+    headersMs: 10_000,
+    substitution: createVariableSubstitution({
+      credentials: openCredentials(options, closing),
+      readAuthority: () => readAuthority(keysPath),
+    }),
+    services: [],
+    log: say,
+  });
+  closing.defer(() => proxy.stop(port === null ? STOP_MS.near : STOP_MS.far));
+  const sockets = openSocketFolder(openStateFolder(stateFolder));
+  const local = await listenLocally(sockets, (socket, address) => proxy.serve(socket, address));
+  closing.defer(() => local.close());
+  if (port === null) return;
+  proxy.server.listen(port);
+  await once(proxy.server, 'listening');
+  say({ event: 'listening', port: (proxy.server.address() as AddressInfo).port });
+}
+
+function openCredentials(
+  { vault: settings, askClient }: GatewayOptions,
+  closing: AsyncDisposableStack,
+): CredentialUse {
+  const vault = openVault(settings);
+  closing.defer(() => vault.close());
+  const held = createHeldHands(async (sessionId) => askHeldHands(await askClient(), sessionId));
+  return createCredentialUse({
+    vault,
+    checkHeld: (token) => held.check(token),
+    async checkPermitted(_token, vaultId) {
+      throw new VaultError(FAILURE.vaultNotPermitted, `vault ${vaultId}: nobody can tell yet`);
+    },
+  });
+}
+
+/** Undefined when it is closed, unknown, or no session. */
+async function askHeldHands(client: Client, sessionId: string): Promise<HeldHands | undefined> {
+  const asked = client.withDeadline(Date.now() + ASK_MS, () =>
+    client.workflow.getHandle(sessionId).query(getHeldHands),
+  );
+  return asked.catch((error: unknown) => {
+    const isNone =
+      error instanceof QueryRejectedError ||
+      error instanceof QueryNotRegisteredError ||
+      error instanceof WorkflowNotFoundError;
+    if (isNone) return undefined;
+    throw error;
+  });
+}
+
+function say(line: object): void {
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}
