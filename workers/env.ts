@@ -9,8 +9,6 @@ import { readVaultSettings, type VaultSettings } from '../vault/settings.ts';
 
 const ROLES = ['brain', 'hands', 'vault', 'egress'] as const;
 export type Role = (typeof ROLES)[number];
-/** Those that have something to do; a worker without activities cannot be made. */
-const ALL: readonly Role[] = ['brain', 'hands', 'egress'];
 
 const text = z
   .string()
@@ -46,7 +44,7 @@ function toHostAndPort(
 const Environment = z.object({
   /** Comma-separated; by default `all`, which is all that the configuration allows. */
   DROVER_ROLES: text.default('all').transform((value, context): readonly Role[] => {
-    if (value === undefined || value === 'all') return ALL;
+    if (value === undefined || value === 'all') return ROLES;
     const roles = z
       .array(z.enum(ROLES))
       .min(1)

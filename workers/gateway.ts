@@ -3,12 +3,14 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { getCACertificates } from 'node:tls';
 import {
-  type Client,
+  Client,
   QueryNotRegisteredError,
   QueryRejectedError,
   WorkflowNotFoundError,
 } from '@temporalio/client';
 import { openSocketFolder, openStateFolder } from '../activities/hands/local/hand-folder.ts';
+import { type Authority, createAuthority } from '../activities/vault/authority.ts';
+import { createWorkerCodec, type PayloadKeys } from '../codec/payload-codec.ts';
 import { openEgressFolder, readAuthority } from '../egress/authority-file.ts';
 import { type CredentialUse, createCredentialUse } from '../egress/credential-use.ts';
 import { createHeldHands } from '../egress/held-hands.ts';
@@ -17,11 +19,13 @@ import { listenLocally } from '../egress/local-listener.ts';
 import { createEgressProxy } from '../egress/proxy.ts';
 import type { EgressSettings } from '../egress/settings.ts';
 import { createVariableSubstitution } from '../egress/variable-substitution.ts';
-import { FAILURE } from '../protocol/failure.ts';
+import { createHistorySource } from '../log/history-source.ts';
 import { getHeldHands, type HeldHands } from '../protocol/messages.ts';
 import { openVault } from '../vault/open-vault.ts';
 import type { VaultSettings } from '../vault/settings.ts';
-import { VaultError } from '../vault/vault-error.ts';
+import type { Vault } from '../vault/vault.ts';
+import type { Connected } from './connect.ts';
+import { createClientConverter } from './data-converter.ts';
 
 /** What is under way elsewhere is given this long to end; a hand of this machine asks again. */
 const STOP_MS = { far: 25_000, near: 2_000 } as const;
@@ -32,8 +36,10 @@ export interface GatewayOptions {
   readonly egress: EgressSettings;
   readonly stateFolder: string;
   readonly vault: VaultSettings;
+  /** What encrypts payloads. */
+  readonly keys: PayloadKeys;
   /** Asked when the first credential is used: hosts alone need no Temporal server. */
-  askClient(): Promise<Client>;
+  askTemporal(): Promise<Connected>;
 }
 
 /**
@@ -79,19 +85,57 @@ export async function startGateway(
 }
 
 function openCredentials(
-  { vault: settings, askClient }: GatewayOptions,
+  { vault: settings, keys, askTemporal }: GatewayOptions,
   closing: AsyncDisposableStack,
 ): CredentialUse {
   const vault = openVault(settings);
   closing.defer(() => vault.close());
-  const held = createHeldHands(async (sessionId) => askHeldHands(await askClient(), sessionId));
+  const sessions = createSessions(vault, keys);
+  const held = createHeldHands(async (sessionId) =>
+    sessions(await askTemporal()).heldHands(sessionId),
+  );
   return createCredentialUse({
     vault,
     checkHeld: (token) => held.check(token),
-    async checkPermitted(_token, vaultId) {
-      throw new VaultError(FAILURE.vaultNotPermitted, `vault ${vaultId}: nobody can tell yet`);
+    async checkPermitted({ session: session_id, chain_id }, vaultId) {
+      const { authority } = sessions(await askTemporal());
+      await authority.checkHand({ session_id, chain_id }, vaultId);
     },
   });
+}
+
+interface Sessions {
+  readonly authority: Authority;
+  heldHands(sessionId: string): Promise<HeldHands | undefined>;
+}
+
+/** Made for the one connection that there is. */
+function createSessions(vault: Vault, keys: PayloadKeys): (connected: Connected) => Sessions {
+  let made: Sessions | undefined;
+  return ({ connection, namespace }) => {
+    made ??= openSessions({ connection, namespace }, vault, keys);
+    return made;
+  };
+}
+
+function openSessions(
+  { connection, namespace }: Pick<Connected, 'connection' | 'namespace'>,
+  vault: Vault,
+  keys: PayloadKeys,
+): Sessions {
+  // A closed session would answer as it was.
+  const workflow = { queryRejectCondition: 'NOT_OPEN' } as const;
+  const dataConverter = createClientConverter(keys);
+  const client = new Client({ connection, namespace, dataConverter, workflow });
+  const source = createHistorySource({
+    service: connection.workflowService,
+    namespace,
+    payloadCodecs: [createWorkerCodec(keys)],
+  });
+  return {
+    authority: createAuthority({ source, vault }),
+    heldHands: (sessionId) => askHeldHands(client, sessionId),
+  };
 }
 
 /** Undefined when it is closed, unknown, or no session. */

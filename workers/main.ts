@@ -5,8 +5,11 @@ import { DefaultLogger, type NativeConnection, Runtime, type Worker } from '@tem
 import { createHandActivities } from '../activities/hands/activities.ts';
 import { createModelActivities } from '../activities/model/activities.ts';
 import { createRegistryActivities } from '../activities/registry/activities.ts';
+import { createAuthority } from '../activities/vault/authority.ts';
+import { createGrantActivities } from '../activities/vault/grant.ts';
 import { openKeyRing } from '../codec/key-ring-file.ts';
 import { createWorkerCodec, type PayloadKeys } from '../codec/payload-codec.ts';
+import { createHistorySource } from '../log/history-source.ts';
 import { createStepReader } from '../log/step-reader.ts';
 import { openVault } from '../vault/open-vault.ts';
 import { type Connected, connect } from './connect.ts';
@@ -40,8 +43,7 @@ async function main(): Promise<void> {
   await using closing = new AsyncDisposableStack();
   const temporal = connectOnce(closing);
   if (environment.roles.includes('egress')) {
-    const askClient = async () => createSessionClient(await temporal(), keys);
-    await startGateway({ ...environment, askClient }, closing);
+    await startGateway({ ...environment, keys, askTemporal: temporal }, closing);
   }
   const roles = environment.roles.filter((role) => role !== 'egress');
   // The gateway alone waits for nobody: hosts need no Temporal server.
@@ -116,8 +118,14 @@ const CREATE = {
   async vault({ connection, namespace, environment, keys, closing }: Target): Promise<Worker> {
     const vault = openVault(environment.vault);
     closing.defer(() => vault.close());
+    const source = createHistorySource({
+      service: connection.workflowService,
+      namespace,
+      payloadCodecs: [createWorkerCodec(keys)],
+    });
+    const authority = createAuthority({ source, vault });
     // A room that serves activities of the vault worker adds them here: `...createXActivities({ vault })`.
-    const activities = {};
+    const activities = { ...createGrantActivities({ vault, authority }) };
     const { deployment } = environment;
     return createVaultWorker({ connection, namespace, keys, deployment, activities });
   },
@@ -136,13 +144,6 @@ function connectOnce(closing: AsyncDisposableStack): () => Promise<Connected> {
     });
     return connected;
   };
-}
-
-/** Asks open sessions only: a closed one would answer as it was. */
-function createSessionClient({ connection, namespace }: Connected, keys: PayloadKeys): Client {
-  const dataConverter = createClientConverter(keys);
-  const workflow = { queryRejectCondition: 'NOT_OPEN' } as const;
-  return new Client({ connection, namespace, dataConverter, workflow });
 }
 
 function toldToStop(): Promise<void> {

@@ -1,8 +1,10 @@
 import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow';
+import type { GrantActivities } from '../protocol/grant.ts';
 import type { HandActivities } from '../protocol/hand.ts';
 import { MCP_CALL_ATTEMPTS, type McpActivities } from '../protocol/mcp.ts';
 import type { BrainActivities } from '../protocol/model-step.ts';
 import type { PushedTools } from '../protocol/pushed-tool.ts';
+import { TASK_QUEUE } from '../protocol/task-queue.ts';
 
 /**
  * One proxy per retry and timeout profile. The heartbeat timeout bounds how long a killed worker
@@ -74,6 +76,16 @@ export const { release: releaseKeeping } = proxyActivities<Pick<HandActivities, 
   scheduleToStartTimeout: '1 minute',
   heartbeatTimeout: '20 seconds',
   retry: { initialInterval: '500 milliseconds', maximumInterval: '10 seconds' },
+});
+
+/** A vault that is down or sealed may come back; a session does not wait for longer. */
+export const GRANT_MINUTES = 5;
+
+export const { grant } = proxyActivities<GrantActivities>({
+  taskQueue: TASK_QUEUE.vault,
+  scheduleToCloseTimeout: `${GRANT_MINUTES} minutes`,
+  startToCloseTimeout: '20 seconds',
+  retry: { initialInterval: '250 milliseconds', maximumInterval: '5 seconds' },
 });
 
 /** Of a server that does not answer: a turn goes on without its tools. */

@@ -9,9 +9,15 @@ import {
 } from '@temporalio/workflow';
 import type { ResolvedEnvironment } from '../protocol/environment.ts';
 import { FAILURE } from '../protocol/failure.ts';
-import { type HandInstance, MAIN_HAND, type ReleasedHand } from '../protocol/hand.ts';
+import {
+  type HandInstance,
+  type HandName,
+  MAIN_HAND,
+  type ProvisionInput,
+  type ReleasedHand,
+} from '../protocol/hand.ts';
 import type { HandState } from '../protocol/session.ts';
-import { provision, release, releaseKeeping } from './activities.ts';
+import { grant, provision, release, releaseKeeping } from './activities.ts';
 import { releaseTime } from './release-time.ts';
 import type { SessionState } from './session-state.ts';
 
@@ -154,13 +160,16 @@ export class Hands {
 
   private async provision(name: string, generation: number): Promise<HandInstance> {
     const environment: ResolvedEnvironment = this.state.environmentOf(name);
+    const handName = ownName(name, generation);
+    const grants = await this.grants(handName);
     const { hand, expires_at } = await provision.executeWithOptions(
       { taskQueue: environment.definition.task_queue, summary: `provision ${name}` },
       [
         {
-          hand: ownName(name, generation),
+          hand: handName,
           environment,
           resources: name === MAIN_HAND ? this.state.resources : [],
+          ...grants,
         },
       ],
     );
@@ -169,6 +178,15 @@ export class Hands {
     this.state.hands.set(name, release_at === undefined ? held : { ...held, release_at });
     if (release_at !== undefined) this.watchEnd(name, release_at);
     return hand;
+  }
+
+  /** Asked for each generation: what the vaults say now counts. */
+  private async grants(hand: HandName): Promise<Pick<ProvisionInput, 'grants'>> {
+    const { vaultIds: vault_ids } = this.state;
+    // Sessions without vaults schedule what they always did.
+    if (vault_ids.length === 0) return {};
+    const summary = `grant ${hand.name}`;
+    return { grants: await grant.executeWithOptions({ summary }, [{ hand, vault_ids }]) };
   }
 
   /** Releases a hand before its longest lifetime ends it, once no call runs on it. */
@@ -195,7 +213,7 @@ export class Hands {
   }
 }
 
-function ownName(name: string, generation: number) {
+function ownName(name: string, generation: number): HandName {
   const { workflowId, firstExecutionRunId } = workflowInfo();
   return { session_id: workflowId, chain_id: firstExecutionRunId, name, generation };
 }
