@@ -34,6 +34,7 @@ export default defineConfig({
         timeoutMs: 120_000,
         globalSetup: 'test/cluster/test-run.ts',
       }),
+      layer('vault', { server: false, timeoutMs: 60_000 }),
       layer('kill', { server: false, timeoutMs: 600_000 }),
     ],
   },

@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
 import { DYNAMIC_CONFIG } from '../../launch/dynamic-config.ts';
 import { findTemporalBinary } from '../../launch/temporal-binary.ts';
@@ -11,24 +13,34 @@ export interface DevServer {
   stop(): Promise<void>;
 }
 
-/** A dev server of a test's own, for settings that must not reach other tests. */
-export async function startDevServer(dynamicConfig: readonly string[] = []): Promise<DevServer> {
+/**
+ * A dev server of a test's own, for settings that must not reach other tests.
+ *
+ * @param folder Where it keeps `temporal.db` and `temporal.log`. Default: nowhere.
+ */
+export async function startDevServer(
+  dynamicConfig: readonly string[] = [],
+  folder?: string,
+): Promise<DevServer> {
   const { path } = await findTemporalBinary();
   const port = await freePort();
+  const log = folder === undefined ? 'ignore' : openSync(join(folder, 'temporal.log'), 'a');
   const attributes = Object.values(SEARCH_ATTRIBUTES).map(({ name }) => `${name}=Keyword`);
   const child = spawn(
     path,
     [
       ...['server', 'start-dev', '--headless', '--ip', '127.0.0.1', '--port', String(port)],
-      ...['--log-level', 'error'],
+      ...['--log-level', folder === undefined ? 'error' : 'info'],
+      ...(folder === undefined ? [] : ['--db-filename', join(folder, 'temporal.db')]),
       ...attributes.flatMap((attribute) => ['--search-attribute', attribute]),
       ...[...DYNAMIC_CONFIG, ...dynamicConfig].flatMap((value) => [
         '--dynamic-config-value',
         value,
       ]),
     ],
-    { stdio: 'ignore' },
+    { stdio: ['ignore', log, log] },
   );
+  if (log !== 'ignore') closeSync(log);
   const address = `127.0.0.1:${port}`;
   await waitFor(`the dev server on ${address}`, () => isServing(address), 30_000);
   return { address, stop: () => stop(child) };
