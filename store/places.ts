@@ -40,6 +40,11 @@ export function outputKey(session: StoredSession, sha256: string): string {
   return `${outputsFolder(session)}content/${sha256}`;
 }
 
+/** A result of an MCP tool on its way into a hand. */
+export function mcpResultKey(id: string): string {
+  return `mcp-results/${id}`;
+}
+
 function identity({ namespaceId, chainId, sessionId }: StoredSession): readonly string[] {
   return [namespaceId, chainId, sessionId];
 }

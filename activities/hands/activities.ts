@@ -12,9 +12,12 @@ import type {
   ProvisionResult,
   ReleaseInput,
   ReleaseResult,
+  ToolCall,
 } from '../../protocol/hand.ts';
 import type { CollectInput, CollectResult, OutputActivities } from '../../protocol/output-list.ts';
-import type { ExecuteOutcome, HandProvider } from './provider.ts';
+import type { Store } from '../../store/store.ts';
+import { writeAttachment } from './attachment.ts';
+import type { ExecuteOptions, ExecuteOutcome, HandProvider } from './provider.ts';
 
 /** A killed worker is noticed when this fails to come; the workflow allows 2 s. */
 const HEARTBEAT_MS = 400;
@@ -27,14 +30,16 @@ const PROVISION_HEARTBEAT_MS = 2_000;
  */
 export function createHandActivities(deps: {
   readonly providers: Readonly<Record<string, HandProvider>>;
+  /** Of files that calls write, too large for a payload. Default: there are none. */
+  readonly openStore?: () => Promise<Store>;
 }): HandActivities & OutputActivities {
-  const { providers } = deps;
+  const { providers, openStore } = deps;
   return {
     async provision(input) {
       return provision(providerFor(providers, input.environment.definition.provider), input);
     },
     async execute(input) {
-      return execute(providerFor(providers, input.hand.provider), input);
+      return execute(providerFor(providers, input.hand.provider), input, openStore);
     },
     async release(input) {
       return release(providerFor(providers, input.hand.provider), input);
@@ -137,21 +142,31 @@ function refuseResources(
   });
 }
 
-async function execute(provider: HandProvider, input: ExecuteInput): Promise<ExecuteResult> {
+async function execute(
+  provider: HandProvider,
+  input: ExecuteInput,
+  openStore: (() => Promise<Store>) | undefined,
+): Promise<ExecuteResult> {
   const stopWatching = new AbortController();
   const { interrupt, detach } = watchCancellation(Context.current(), stopWatching.signal);
   let progress: ExecuteProgress = { call_id: input.call.id, tail: '', output_bytes: 0 };
   // Not at once: the start is a sign of life already, and most calls end before the first beat.
   const timer = setInterval(() => heartbeat(progress), HEARTBEAT_MS);
   try {
-    const outcome = await provider.execute(input, {
+    const options: ExecuteOptions = {
       interrupt,
       detach,
       onProgress: (next) => {
         progress = { call_id: input.call.id, ...next };
       },
-    });
-    return toResult(input, outcome);
+    };
+    const { attachment, ...plain } = input;
+    if (attachment !== undefined) {
+      const { attempt } = Context.current().info;
+      const run = (call: ToolCall) => provider.execute({ ...plain, call }, options);
+      return await writeAttachment(input.call, attachment, { openStore, attempt, run });
+    }
+    return toResult(input, await provider.execute(input, options));
   } catch (error) {
     if (!(error instanceof CallConflictError)) throw error;
     throw ApplicationFailure.create({
