@@ -33,11 +33,13 @@ export interface RehearsalOptions {
   readonly player: Player;
   /** Default: one that is free. */
   readonly port?: number;
+  /** Default: the loopback interface. */
+  readonly host?: string;
   /** The only key that is let in. Default: any. */
   readonly apiKey?: string;
 }
 
-/** A stand-in for the Messages API on the loopback interface. The caller closes it. */
+/** A stand-in for the Messages API. The caller closes it. */
 export async function startRehearsalServer(options: RehearsalOptions): Promise<RehearsalServer> {
   const requests: RecordedRequest[] = [];
   const server = createServer((incoming, response) => {
@@ -51,7 +53,7 @@ export async function startRehearsalServer(options: RehearsalOptions): Promise<R
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(options.port ?? 0, '127.0.0.1', resolve);
+    server.listen(options.port ?? 0, options.host ?? '127.0.0.1', resolve);
   });
   const { port } = server.address() as AddressInfo;
   return {
