@@ -3,12 +3,15 @@ import Anthropic from '@anthropic-ai/sdk';
 import { Client } from '@temporalio/client';
 import { DefaultLogger, type NativeConnection, Runtime, type Worker } from '@temporalio/worker';
 import { createHandActivities } from '../activities/hands/activities.ts';
+import { createMcpActivities } from '../activities/mcp/activities.ts';
+import { createLastFailureReader } from '../activities/mcp/last-failure.ts';
 import { createModelActivities } from '../activities/model/activities.ts';
 import { createRegistryActivities } from '../activities/registry/activities.ts';
 import { createAuthority } from '../activities/vault/authority.ts';
 import { createGrantActivities } from '../activities/vault/grant.ts';
 import { openKeyRing } from '../codec/key-ring-file.ts';
 import { createWorkerCodec, type PayloadKeys } from '../codec/payload-codec.ts';
+import { createGuardedFetch } from '../dial/guarded-fetch.ts';
 import { createHistorySource } from '../log/history-source.ts';
 import { createStepReader } from '../log/step-reader.ts';
 import { openVault } from '../vault/open-vault.ts';
@@ -19,6 +22,7 @@ import { type Role, readEnvironment, type WorkerEnvironment } from './env.ts';
 import { startGateway } from './gateway.ts';
 import { createHandProviders } from './hand-providers.ts';
 import { serveHealth } from './health.ts';
+import { createStoreOpener } from './open-verified-store.ts';
 import { retentionWarning, verifySearchAttributes } from './verify-namespace.ts';
 import { loadWorkflowBundle } from './workflow-bundle.ts';
 
@@ -106,6 +110,7 @@ const CREATE = {
       deployment: environment.deployment,
       taskQueue: environment.handsTaskQueue,
       activities: createHandActivities({
+        openStore: createStoreOpener(environment.store),
         providers: await createHandProviders(
           environment,
           { connection, temporalNamespace: { name: namespace, id: namespaceId }, keys },
@@ -124,8 +129,15 @@ const CREATE = {
       payloadCodecs: [createWorkerCodec(keys)],
     });
     const authority = createAuthority({ source, vault });
-    // A room that serves activities of the vault worker adds them here: `...createXActivities({ vault })`.
-    const activities = { ...createGrantActivities({ vault, authority }) };
+    const { close, ...mcp } = createMcpActivities({
+      vault,
+      authority,
+      fetch: createGuardedFetch(environment.vault),
+      openStore: createStoreOpener(environment.store),
+      lastFailure: createLastFailureReader({ service: connection.workflowService, namespace }),
+    });
+    closing.defer(close);
+    const activities = { ...createGrantActivities({ vault, authority }), ...mcp };
     const { deployment } = environment;
     return createVaultWorker({ connection, namespace, keys, deployment, activities });
   },

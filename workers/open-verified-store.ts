@@ -17,3 +17,12 @@ export async function openVerifiedStore(url: string): Promise<Store> {
   }
   return store;
 }
+
+/** Opens the store when it is first needed, once; most workers never need it. */
+export function createStoreOpener(url: string): () => Promise<Store> {
+  let opened: Promise<Store> | undefined;
+  return () => {
+    opened ??= openStore(url);
+    return opened;
+  };
+}

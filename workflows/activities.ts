@@ -4,7 +4,6 @@ import type { HandActivities } from '../protocol/hand.ts';
 import { MCP_CALL_ATTEMPTS, type McpActivities } from '../protocol/mcp.ts';
 import type { BrainActivities } from '../protocol/model-step.ts';
 import type { PushedTools } from '../protocol/pushed-tool.ts';
-import { TASK_QUEUE } from '../protocol/task-queue.ts';
 
 /**
  * One proxy per retry and timeout profile. The heartbeat timeout bounds how long a killed worker
@@ -82,7 +81,6 @@ export const { release: releaseKeeping } = proxyActivities<Pick<HandActivities, 
 export const GRANT_MINUTES = 5;
 
 export const { grant } = proxyActivities<GrantActivities>({
-  taskQueue: TASK_QUEUE.vault,
   scheduleToCloseTimeout: `${GRANT_MINUTES} minutes`,
   startToCloseTimeout: '20 seconds',
   retry: { initialInterval: '250 milliseconds', maximumInterval: '5 seconds' },

@@ -17,6 +17,7 @@ import {
   type ReleasedHand,
 } from '../protocol/hand.ts';
 import type { HandState } from '../protocol/session.ts';
+import { vaultQueueOf } from '../protocol/task-queue.ts';
 import { grant, provision, release, releaseKeeping } from './activities.ts';
 import { releaseTime } from './release-time.ts';
 import type { SessionState } from './session-state.ts';
@@ -185,8 +186,9 @@ export class Hands {
     const { vaultIds: vault_ids } = this.state;
     // Sessions without vaults schedule what they always did.
     if (vault_ids.length === 0) return {};
-    const summary = `grant ${hand.name}`;
-    return { grants: await grant.executeWithOptions({ summary }, [{ hand, vault_ids }]) };
+    const taskQueue = vaultQueueOf(workflowInfo().taskQueue);
+    const options = { taskQueue, summary: `grant ${hand.name}` };
+    return { grants: await grant.executeWithOptions(options, [{ hand, vault_ids }]) };
   }
 
   /** Releases a hand before its longest lifetime ends it, once no call runs on it. */
