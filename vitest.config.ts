@@ -3,13 +3,19 @@ import { defineConfig } from 'vitest/config';
 /** Layers that need a server share one dev server, started by `global-setup.ts`. */
 function layer(
   name: string,
-  options: { server: boolean; timeoutMs: number; globalSetup?: string },
+  options: {
+    server: boolean;
+    timeoutMs: number;
+    globalSetup?: string;
+    /** Files of other layers that it runs too, on what its own set-up gives. */
+    also?: readonly string[];
+  },
 ) {
   const { globalSetup = options.server ? 'test/support/global-setup.ts' : undefined } = options;
   return {
     test: {
       name,
-      include: [`test/${name}/**/*.test.ts`],
+      include: [`test/${name}/**/*.test.ts`, ...(options.also ?? [])],
       environment: 'node',
       testTimeout: options.timeoutMs,
       hookTimeout: 60_000,
@@ -17,6 +23,19 @@ function layer(
     },
   };
 }
+
+/** The essential tests of a session pass with its payloads encrypted as they do without. */
+const ENCRYPTED_TOO = [
+  'session-actions',
+  'session-hands',
+  'session-input',
+  'session-previews',
+  'session-reset',
+  'session-roll-over',
+  'session-turns',
+  'session-visible',
+  'registry',
+].map((file) => `test/workflow/${file}.test.ts`);
 
 export default defineConfig({
   test: {
@@ -27,6 +46,12 @@ export default defineConfig({
       layer('hand', { server: false, timeoutMs: 60_000 }),
       layer('workflow', { server: true, timeoutMs: 30_000 }),
       layer('integration', { server: true, timeoutMs: 60_000 }),
+      layer('encrypted', {
+        server: true,
+        timeoutMs: 60_000,
+        globalSetup: 'test/support/encrypted-setup.ts',
+        also: ENCRYPTED_TOO,
+      }),
       layer('e2e', { server: false, timeoutMs: 120_000 }),
       layer('record', { server: true, timeoutMs: 60_000 }),
       layer('cluster', {

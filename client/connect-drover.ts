@@ -1,6 +1,7 @@
 import { Client } from '@temporalio/client';
 import type { DataConverter } from '@temporalio/common';
 import { type ClientConnectConfig, loadClientConnectConfig } from '@temporalio/envconfig';
+import { createReaderCodec } from '../codec/payload-codec.ts';
 import { createLogReader } from '../log/log-reader.ts';
 import { TASK_QUEUE } from '../protocol/task-queue.ts';
 import { type Agents, createAgents } from './agents.ts';
@@ -9,6 +10,7 @@ import { InvalidInputError } from './errors/invalid-input-error.ts';
 import { createFiles, type Files } from './files.ts';
 import { openConnection } from './open-connection.ts';
 import { createOpenFileStore } from './open-file-store.ts';
+import { openPayloadKeys } from './open-payload-keys.ts';
 import { createRequests } from './requests.ts';
 import { createSessions, type Sessions } from './sessions.ts';
 
@@ -28,7 +30,12 @@ export interface ConnectOptions {
   readonly taskQueue?: string;
   /** URL of the store that the workers use (their DROVER_STORE). Without it there are no files. */
   readonly store?: string;
-  /** The one the workers use, when payloads are encoded. */
+  /**
+   * File of the key ring that payloads are encrypted with, the one that the workers have. Default:
+   * DROVER_PAYLOAD_KEYS, unless `profile` is null or `dataConverter` has codecs. Null: none.
+   */
+  readonly payloadKeys?: string | null;
+  /** The one the workers use, when they encode payloads in a way of their own. */
   readonly dataConverter?: DataConverter;
 }
 
@@ -51,6 +58,9 @@ const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
  */
 export async function connectDrover(options: ConnectOptions = {}): Promise<Drover> {
   const { connectionOptions, namespace: configured } = load(options.profile);
+  const { dataConverter = {} } = options;
+  const mayBeConfigured = options.profile !== null && dataConverter.payloadCodecs === undefined;
+  const keys = await openPayloadKeys(options.payloadKeys, mayBeConfigured);
   const address = options.address ?? connectionOptions.address ?? DEFAULT_ADDRESS;
   const { tls, apiKey, metadata } = connectionOptions;
   const { connection, close } = await openConnection(address, {
@@ -59,11 +69,13 @@ export async function connectDrover(options: ConnectOptions = {}): Promise<Drove
     ...(apiKey === undefined ? {} : { apiKey }),
     ...(metadata === undefined ? {} : { metadata }),
   });
-  const { dataConverter } = options;
   const client = new Client({
     connection,
     namespace: options.namespace ?? configured ?? 'default',
-    ...(dataConverter === undefined ? {} : { dataConverter }),
+    dataConverter: {
+      ...dataConverter,
+      payloadCodecs: [...(dataConverter.payloadCodecs ?? []), createReaderCodec(keys)],
+    },
   });
   return { ...createDrover(client, address, options), close };
 }

@@ -1,4 +1,6 @@
 import type { Client } from '@temporalio/client';
+import { describeUndecodable, isUndecodable } from '../protocol/undecodable.ts';
+import { RequestFailedError } from './errors/request-failed-error.ts';
 import type { Subject } from './subject.ts';
 import { toDroverError } from './to-drover-error.ts';
 
@@ -29,7 +31,10 @@ export function createRequests(client: Client, address: string, taskQueue: strin
     toError,
     async run(subject, request) {
       try {
-        return await client.connection.withDeadline(Date.now() + REQUEST_TIMEOUT_MS, request);
+        const deadline = Date.now() + REQUEST_TIMEOUT_MS;
+        const result = await client.connection.withDeadline(deadline, request);
+        if (!isUndecodable(result)) return result;
+        throw new RequestFailedError(describeUndecodable(result, 'the answer'));
       } catch (error) {
         throw toError(error, subject);
       }

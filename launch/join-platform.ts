@@ -25,7 +25,7 @@ export async function joinPlatform(
   if (rehearsal && hasModel(variables)) {
     say('its model is a REHEARSAL: end it and start again to use the model configured here');
   }
-  const drover = await (external ? connectConfigured() : connectOwn(address, namespace));
+  const drover = await (external ? connectConfigured() : connectOwn(address, namespace, variables));
   closing.defer(() => drover.close());
   return { drover, uiUrl, rehearsal, external };
 }

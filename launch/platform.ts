@@ -126,5 +126,5 @@ async function openServer(setting: Setting, closing: AsyncDisposableStack): Prom
     namespace: NAMESPACE,
     stateFolder: state.path,
   });
-  return { drover: await connectOwn(address, NAMESPACE), uiUrl, environment };
+  return { drover: await connectOwn(address, NAMESPACE, variables), uiUrl, environment };
 }

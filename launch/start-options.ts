@@ -18,6 +18,7 @@ export const USAGE = `npm start -- ["what the agent should do"] [--once]
   ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN or ANTHROPIC_BASE_URL: the model; without one, a rehearsal
   TEMPORAL_ADDRESS (and the other TEMPORAL_* variables and profiles): a server that runs already
   DROVER_STATE_FOLDER: where everything is kept; default ~/.local/state/drover
+  DROVER_PAYLOAD_KEYS: a key ring (npx drover payload-keys create); what is kept is then encrypted
   DROVER_SANDBOX=unconfined: tools run without isolation
 `;
 

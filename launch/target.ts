@@ -21,6 +21,11 @@ export function connectConfigured(): Promise<Drover> {
 }
 
 /** Connects to a server of ours, whatever is configured for others. */
-export function connectOwn(address: string, namespace: string): Promise<Drover> {
-  return connectDrover({ address, namespace, profile: null });
+export function connectOwn(
+  address: string,
+  namespace: string,
+  variables: NodeJS.ProcessEnv,
+): Promise<Drover> {
+  const payloadKeys = variables['DROVER_PAYLOAD_KEYS'] || null;
+  return connectDrover({ address, namespace, profile: null, payloadKeys });
 }

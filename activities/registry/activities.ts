@@ -10,6 +10,7 @@ import {
   registryWorkflowId,
 } from '../../protocol/messages.ts';
 import type { BrainActivities } from '../../protocol/model-step.ts';
+import { describeUndecodable, isUndecodable } from '../../protocol/undecodable.ts';
 
 type Reference = AgentReference | EnvironmentReference;
 
@@ -65,6 +66,7 @@ async function read<Definition>(
     throw error;
   });
   const name = `${reference.type} "${reference.id}"`;
+  if (isUndecodable(entry)) throw new Error(describeUndecodable(entry, name));
   if (entry == null) {
     const version = reference.version === undefined ? '' : ` version ${reference.version}`;
     throw permanent(

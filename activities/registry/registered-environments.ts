@@ -5,6 +5,7 @@ import {
   type RegistryEntry,
   registryWorkflowId,
 } from '../../protocol/messages.ts';
+import { describeUndecodable, isUndecodable } from '../../protocol/undecodable.ts';
 import { WORKFLOW_TYPE } from '../../protocol/workflow-type.ts';
 
 export interface RegisteredEnvironments {
@@ -42,6 +43,7 @@ export function createEnvironmentReader(client: Client): {
     const mark = await markOf(workflowId);
     if (before?.mark === mark) return before;
     const entry = await client.workflow.getHandle(workflowId).query(environmentMessages.get);
+    if (isUndecodable(entry)) throw new Error(describeUndecodable(entry, workflowId));
     return { mark, entry: entry ?? undefined };
   }
 

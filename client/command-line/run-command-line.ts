@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander';
-import { type RegisterWith, runCommand, type Streams } from './command-context.ts';
+import { addCodecCommands } from './codec-commands.ts';
+import { type RegisterWith, runCommand, runLocalCommand, type Streams } from './command-context.ts';
 import { EXIT } from './failure.ts';
 import { addFilesCommands } from './files-commands.ts';
 import { addReadCommands } from './read-commands.ts';
@@ -30,6 +31,7 @@ export async function runCommandLine(
   addRegistryCommands(program, register, 'agents');
   addRegistryCommands(program, register, 'environments');
   addFilesCommands(program, register);
+  addCodecCommands(program, registerWith(runLocalCommand));
   try {
     await program.parseAsync([...args], { from: 'user' });
     return exitCode;

@@ -9,6 +9,8 @@ declare module 'vitest' {
   export interface ProvidedContext {
     /** host:port of the suite's Temporal server, namespace `default`. */
     temporalAddress: string;
+    /** File of a key ring: with it, what the harness starts encrypts payloads. */
+    payloadKeys?: string;
   }
 }
 

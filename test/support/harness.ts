@@ -10,6 +10,12 @@ import { inject } from 'vitest';
 import { createModelActivities } from '../../activities/model/activities.ts';
 import { createRegistryActivities } from '../../activities/registry/activities.ts';
 import { openConnection } from '../../client/open-connection.ts';
+import { openKeyRing } from '../../codec/key-ring-file.ts';
+import {
+  createReaderCodec,
+  createWorkerCodec,
+  type PayloadKeys,
+} from '../../codec/payload-codec.ts';
 import { createLogReader, type LogReader } from '../../log/log-reader.ts';
 import { createStepReader } from '../../log/step-reader.ts';
 import type { AgentInput } from '../../protocol/agent.ts';
@@ -19,7 +25,8 @@ import type { SessionResource } from '../../protocol/session.ts';
 import type { Player } from '../../rehearsal/player.ts';
 import { type RehearsalServer, startRehearsalServer } from '../../rehearsal/server.ts';
 import { createBrainWorker, createHandsWorker } from '../../workers/create-worker.ts';
-import { loadWorkflowBundle, PAYLOAD_CONVERTER_PATH } from '../../workers/workflow-bundle.ts';
+import { createClientConverter } from '../../workers/data-converter.ts';
+import { loadWorkflowBundle } from '../../workers/workflow-bundle.ts';
 import { BUNDLE_CACHE } from './bundle-cache.ts';
 import { waitFor } from './wait-for.ts';
 
@@ -31,6 +38,10 @@ export interface HarnessOptions {
   readonly hands?: HandActivities;
   /** The key the worker sends; the server takes any unless it is told one. */
   readonly apiKey?: { readonly sent: string; readonly accepted: string };
+  /** Encrypts payloads. Default: as the suite does. */
+  readonly keys?: PayloadKeys;
+  /** Those of an earlier harness, whose sessions it then takes over. */
+  readonly queues?: Pick<Harness, 'taskQueue' | 'handsQueue'>;
 }
 
 /** Workers of one test on the suite's server, with queues and a stand-in model of their own. */
@@ -54,8 +65,10 @@ Runtime.install({ logger: new DefaultLogger('ERROR') });
 export async function startHarness(options: HarnessOptions): Promise<Harness> {
   const address = inject('temporalAddress');
   const suffix = randomUUID().slice(0, 8);
-  const taskQueue = `drover-${suffix}`;
-  const handsQueue = `drover-hands-${suffix}`;
+  const { taskQueue, handsQueue } = options.queues ?? {
+    taskQueue: `drover-${suffix}`,
+    handsQueue: `drover-hands-${suffix}`,
+  };
   const { apiKey, player } = options;
   const model = await startRehearsalServer({
     player,
@@ -63,21 +76,25 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
   });
   const native = await NativeConnection.connect({ address });
   const { connection, close } = await openConnection(address, {});
-  const dataConverter = { payloadConverterPath: PAYLOAD_CONVERTER_PATH };
-  const client = new Client({ connection, dataConverter });
+  const keys = options.keys === undefined ? await openSuiteKeys() : options.keys;
+  const client = new Client({ connection, dataConverter: createClientConverter(keys) });
   const anthropic = new Anthropic({
     baseURL: model.url,
     apiKey: apiKey?.sent ?? 'rehearsal',
     authToken: null,
     maxRetries: 0,
   });
-  const target = { connection: native, namespace: 'default' };
-  const log = createStepReader({ service: native.workflowService, namespace: 'default' });
+  const target = { connection: native, namespace: 'default', keys };
+  const log = createStepReader({
+    service: native.workflowService,
+    namespace: 'default',
+    payloadCodecs: [createWorkerCodec(keys)],
+  });
   const workers = await Promise.all([
     createBrainWorker({
       ...target,
       taskQueue,
-      bundlePath: await loadWorkflowBundle(BUNDLE_CACHE),
+      bundlePath: await loadWorkflowBundle(BUNDLE_CACHE, keys === null ? 'clear' : 'encoded'),
       activities: {
         ...createModelActivities({ anthropic, log, stallTimeoutMs: STALL_TIMEOUT_MS }),
         ...createRegistryActivities({ client }),
@@ -92,7 +109,11 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
     model,
     taskQueue,
     handsQueue,
-    log: createLogReader({ service: connection.workflowService, namespace: 'default' }),
+    log: createLogReader({
+      service: connection.workflowService,
+      namespace: 'default',
+      payloadCodecs: [createReaderCodec(keys)],
+    }),
     start: (input = {}) =>
       client.workflow.start('session', {
         workflowId: `test-${randomUUID()}`,
@@ -102,6 +123,11 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
     untilIdle,
     stop: () => stopAll(workers, running, model, close, native),
   };
+}
+
+async function openSuiteKeys(): Promise<PayloadKeys> {
+  const path = inject('payloadKeys');
+  return path === undefined ? null : openKeyRing(path);
 }
 
 function untilIdle(handle: WorkflowHandle): Promise<SessionResource> {

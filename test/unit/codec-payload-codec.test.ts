@@ -73,7 +73,7 @@ test('it costs bytes, and no multiple of them', async () => {
   const value = 'x'.repeat(1_000_000);
   const plain = converter.toPayload(value).data?.length ?? 0;
   const { data, metadata = {} } = await encrypt(value, before);
-  const head = Object.entries(metadata).reduce(
+  const head = Object.entries(metadata ?? {}).reduce(
     (sum, [key, part]) => sum + key.length + part.length,
     0,
   );

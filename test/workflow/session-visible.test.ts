@@ -1,3 +1,4 @@
+import { decodeOptionalSinglePayload } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import { afterEach, describe, expect, test } from 'vitest';
 import { calls, says, scripted } from '../../rehearsal/script.ts';
 import { type Harness, startHarness } from '../support/harness.ts';
@@ -28,11 +29,13 @@ describe('a session in the Web UI', () => {
     expect(metadata.currentDetails).toContain('**agent:** All green.');
 
     const { events } = await handle.fetchHistory();
-    const summaries = events?.flatMap((event) => {
-      const data = event.userMetadata?.summary?.data;
-      return data == null ? [] : [JSON.parse(Buffer.from(data).toString())];
-    });
-    expect(summaries).toEqual([
+    const { loadedDataConverter } = harness.client.options;
+    const summaries = await Promise.all(
+      (events ?? []).map(({ userMetadata }) =>
+        decodeOptionalSinglePayload<string>(loadedDataConverter, userMetadata?.summary),
+      ),
+    );
+    expect(summaries.filter((summary) => summary != null)).toEqual([
       'step 1',
       'provision main',
       'bash: npm test',
