@@ -11,10 +11,12 @@ import {
 import { openSocketFolder, openStateFolder } from '../activities/hands/local/hand-folder.ts';
 import { type Authority, createAuthority } from '../activities/vault/authority.ts';
 import { createWorkerCodec, type PayloadKeys } from '../codec/payload-codec.ts';
-import { openEgressFolder, readAuthority } from '../egress/authority-file.ts';
+import { openKeysPath, readAuthority } from '../egress/authority-file.ts';
 import { type CredentialUse, createCredentialUse } from '../egress/credential-use.ts';
+import { createGitService } from '../egress/git-service.ts';
 import { createHeldHands } from '../egress/held-hands.ts';
 import { readKeys } from '../egress/keys.ts';
+import { lineOf } from '../egress/last-words.ts';
 import { listenLocally } from '../egress/local-listener.ts';
 import { createEgressProxy } from '../egress/proxy.ts';
 import type { EgressSettings } from '../egress/settings.ts';
@@ -53,25 +55,36 @@ export async function startGateway(
   closing: AsyncDisposableStack,
 ): Promise<void> {
   const { egress, stateFolder } = options;
-  const { keys, port, privateNetworks } = egress;
-  const keysPath = keys.type === 'file' ? keys.path : openEgressFolder(keys.folder);
+  const { port, privateNetworks } = egress;
+  const keysPath = openKeysPath(egress);
   // Said at once, not with the first request.
   readKeys(keysPath);
-  const proxy = createEgressProxy({
-    readKeys: () => readKeys(keysPath),
-    resolve: (name) => lookup(name, { all: true }),
+  const dialling = {
+    resolve: (name: string) => lookup(name, { all: true }),
     privateNetworks,
     // Those of this Node, of `NODE_EXTRA_CA_CERTS` and of this machine.
     trusted: [...new Set([...getCACertificates('default'), ...getCACertificates('system')])],
     connectMs: 15_000,
+  };
+  const credentials = openCredentials(options, closing);
+  const proxy = createEgressProxy({
+    ...dialling,
+    readKeys: () => readKeys(keysPath),
     mostPerHand: 128,
-    idleMs: 15 * 60_000,
+    idleMs: IDLE_MS,
     headersMs: 10_000,
     substitution: createVariableSubstitution({
-      credentials: openCredentials(options, closing),
+      credentials,
       readAuthority: () => readAuthority(keysPath),
     }),
-    services: [],
+    services: [
+      createGitService({
+        credentials,
+        dialling,
+        idleMs: IDLE_MS,
+        onRefused: (refusal, { token, from }) => say(lineOf(refusal, { from, token })),
+      }),
+    ],
     log: say,
   });
   closing.defer(() => proxy.stop(port === null ? STOP_MS.near : STOP_MS.far));
