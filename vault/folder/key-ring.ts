@@ -28,7 +28,7 @@ export async function readKeyRing(source: FolderSettings['key']): Promise<KeyRin
   if (source.type === 'given') return parseKeyRing(source.text.reveal(), 'DROVER_VAULT_KEY');
   const { path } = source;
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
     throw invalid(`the vault's key file ${path} cannot be read (${error.code})`, error);
   });
   if (found === undefined) return undefined;

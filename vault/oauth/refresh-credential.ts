@@ -101,27 +101,18 @@ async function exchange(
   if (answer.type === 'tokens') return saveTokens(name, { ...held, answer }, options);
   const { host } = new URL(grant.refresh.token_endpoint);
   const words = `its token endpoint ${host} ${answer.words}`;
-  if (answer.type === 'unavailable') {
-    const lostAt = answer.mayHaveActed ? (stored.attempt?.started_at ?? null) : null;
-    await giveUp(name, held, options.records, stored.lost_answer_at ?? lostAt);
-    throw new VaultError(
-      FAILURE.vaultUnavailable,
-      `${subject(stored)} was not refreshed: ${words}`,
-    );
-  }
-  if (await giveUp(name, held, options.records, stored.lost_answer_at)) throw failed(stored, words);
-  return undefined;
-}
-
-/** The others need not wait. @returns Whether the record still was as it was held. */
-async function giveUp(
-  name: string,
-  { stored, version }: Held,
-  records: VaultRecords,
-  lostAt: string | null,
-): Promise<boolean> {
-  const body = JSON.stringify({ ...stored, attempt: null, lost_answer_at: lostAt });
-  return (await records.write(name, body, version)) !== undefined;
+  const isLost = answer.type === 'unavailable' ? answer.mayHaveActed : answer.afterLostAnswer;
+  const begunAt = stored.attempt?.started_at ?? null;
+  const given: OauthCredential = {
+    ...stored,
+    attempt: null,
+    lost_answer_at: stored.lost_answer_at ?? (isLost ? begunAt : null),
+  };
+  // The others need not wait.
+  const version = await options.records.write(name, JSON.stringify(given), held.version);
+  if (version === undefined) return undefined;
+  if (answer.type === 'refused') throw failed(given, words);
+  throw new VaultError(FAILURE.vaultUnavailable, `${subject(stored)} was not refreshed: ${words}`);
 }
 
 async function readOauth(name: string, records: VaultRecords): Promise<Held> {

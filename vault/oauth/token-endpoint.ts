@@ -21,13 +21,17 @@ export type TokenAnswer =
       readonly lifetimeS: number | null;
     }
   /** Asking again changes nothing. */
-  | { readonly type: 'refused'; readonly words: string }
+  | { readonly type: 'refused'; readonly words: string; readonly afterLostAnswer: boolean }
   | {
       readonly type: 'unavailable';
       readonly words: string;
       /** The endpoint may have acted on the request all the same. */
       readonly mayHaveActed: boolean;
     };
+
+type OneAnswer =
+  | Exclude<TokenAnswer, { type: 'refused' }>
+  | { readonly type: 'refused'; readonly words: string };
 
 /** All attempts together. */
 const ENDPOINT_MS = 10_000;
@@ -52,7 +56,8 @@ export async function requestTokens(
   let mayHaveActed = false;
   for (const pauseMs of [...PAUSES_MS, undefined]) {
     const answer = await ask(request, fetch, signal);
-    if (answer.type !== 'unavailable') return answer;
+    if (answer.type === 'tokens') return answer;
+    if (answer.type === 'refused') return { ...answer, afterLostAnswer: mayHaveActed };
     mayHaveActed ||= answer.mayHaveActed;
     if (pauseMs === undefined || signal.aborted) return { ...answer, mayHaveActed };
     await delay(pauseMs, undefined, { signal }).catch(() => {});
@@ -64,7 +69,7 @@ async function ask(
   request: TokenRequest,
   fetch: GuardedFetch,
   signal: AbortSignal,
-): Promise<TokenAnswer> {
+): Promise<OneAnswer> {
   try {
     const response = await fetch(request.refresh.token_endpoint, { ...toPost(request), signal });
     return toAnswer(response.status, await readBody(response));
@@ -115,7 +120,7 @@ function toBasic(id: string, secret: string): string {
   return `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`;
 }
 
-function toAnswer(status: number, body: unknown): TokenAnswer {
+function toAnswer(status: number, body: unknown): OneAnswer {
   const tokens = Tokens.safeParse(body);
   if (status === 200 && tokens.success) {
     const { access_token, refresh_token, expires_in } = tokens.data;
