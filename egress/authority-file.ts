@@ -16,6 +16,7 @@ import {
   issueCertificate,
 } from './certificate.ts';
 import { checkMode, EgressKeysError } from './keys.ts';
+import type { EgressSettings } from './settings.ts';
 
 // The authority lies beside the file of keys: `ca.crt`, which anybody may have, and `ca.key`, which
 // only the gateway has.
@@ -77,6 +78,11 @@ export function openEgressFolder(folder: string): string {
     if (!exists(path)) throw error;
   }
   return path;
+}
+
+/** Path of the file of keys, made when the settings leave it to us. */
+export function openKeysPath({ keys }: Pick<EgressSettings, 'keys'>): string {
+  return keys.type === 'file' ? keys.path : openEgressFolder(keys.folder);
 }
 
 function readCertificate(keysPath: string): X509Certificate {

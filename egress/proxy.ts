@@ -50,7 +50,9 @@ export interface EgressProxy {
 }
 
 /** A token names many hosts, variables and repositories, and is encoded twice. */
-export const MAX_HEADER_BYTES = 64 * 1024;
+const MAX_HEADER_BYTES = 64 * 1024;
+/** Encoded once, with room for everything else that a head holds. */
+export const MAX_TOKEN_CHARACTERS = 30 * 1024;
 /** Those of one address that have said nothing yet are among them. */
 const CONNECTIONS_PER_REQUEST = 2;
 const MOST_CONNECTIONS = 8_192;

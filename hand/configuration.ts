@@ -9,6 +9,8 @@ export interface HandConfiguration {
   readonly notice: string | null;
   /** Variables of its commands, over those of the image. */
   readonly variables: Readonly<Record<string, string>>;
+  /** PEM of one more authority that its commands trust: that of the gateway. */
+  readonly authority?: string;
 }
 
 /** The hand is configured already, and otherwise. */
@@ -18,9 +20,10 @@ export class ConfigurationConflictError extends Error {
 
 export function isHandConfiguration(value: unknown): value is HandConfiguration {
   if (typeof value !== 'object' || value === null) return false;
-  const { owner, notice, variables } = value as Readonly<Record<string, unknown>>;
+  const { owner, notice, variables, authority } = value as Readonly<Record<string, unknown>>;
   if (typeof owner !== 'string') return false;
   if (notice !== null && typeof notice !== 'string') return false;
+  if (authority !== undefined && typeof authority !== 'string') return false;
   if (typeof variables !== 'object' || variables === null) return false;
   return Object.values(variables).every((variable) => typeof variable === 'string');
 }

@@ -1,4 +1,4 @@
-import { closeSync, constants, mkdirSync, openSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { createBashTool } from './bash-tool.ts';
 import { endProcesses } from './end-processes.ts';
@@ -29,7 +29,7 @@ async function main(settings: HandSettings): Promise<void> {
     outputFolder: output,
     pipe: createOutputPipe(`${temporary}/.output-${process.pid}`),
     processes,
-    variables: ownVariables(),
+    variables: { ...ownVariables(), ...givenVariables(settings) },
   });
   const hand = createHand({ journal: openJournal(journal), tools: { bash, ...files.tools } });
   const leave = async (): Promise<void> => {
@@ -56,6 +56,10 @@ async function main(settings: HandSettings): Promise<void> {
 function ownVariables(): NodeJS.ProcessEnv {
   const { NODE_COMPILE_CACHE: _own, ...variables } = process.env;
   return variables;
+}
+
+function givenVariables({ variables }: HandSettings): NodeJS.ProcessEnv {
+  return variables === undefined ? {} : JSON.parse(readFileSync(variables, 'utf8'));
 }
 
 /** Tries what isolation must refuse: a socket to a path, which could be a host's. */

@@ -9,6 +9,8 @@ export interface HandSettings {
   readonly output: string;
   /** `$TMPDIR` of commands. */
   readonly temporary: string;
+  /** File of more variables of commands, as JSON. */
+  readonly variables?: string;
   /** The daemon has a pid namespace of its own. */
   readonly owns_namespace: boolean;
 }

@@ -115,7 +115,6 @@ export interface WorkerEnvironment {
     /** Null: hands cannot be let out to some hosts only. */
     readonly egress: {
       readonly proxy: { readonly host: string; readonly port: number };
-      readonly keysPath: string;
     } | null;
     readonly carriedBy: 'init_container' | 'image_volume';
   } | null;
@@ -167,7 +166,7 @@ function toEgress(
 ): NonNullable<WorkerEnvironment['kubernetes']>['egress'] {
   if (proxy === undefined) return null;
   // Its own would be none that the proxy knows.
-  if (keys.type === 'file') return { proxy, keysPath: keys.path };
+  if (keys.type === 'file') return { proxy };
   throw new Error(
     'environment: set DROVER_EGRESS_KEYS with DROVER_EGRESS_PROXY: the file of the keys that the ' +
       'proxy knows',

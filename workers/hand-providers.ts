@@ -8,6 +8,7 @@ import { createSessionChains } from '../activities/hands/kubernetes/session-chai
 import { createLocalProvider } from '../activities/hands/local/local-provider.ts';
 import type { HandProvider } from '../activities/hands/provider.ts';
 import type { PayloadKeys } from '../codec/payload-codec.ts';
+import { openKeysPath, readAuthorityCertificate } from '../egress/authority-file.ts';
 import { readKeys } from '../egress/keys.ts';
 import { openClusterAccess } from '../k8s/connection/cluster-access.ts';
 import { createHandCluster } from '../k8s/hand-cluster.ts';
@@ -43,7 +44,8 @@ export async function createHandProviders(
     // The default: in a worker's own container nothing can be isolated.
     return { local: container, container };
   }
-  const local = createLocalProvider({ stateFolder, isolation });
+  const gateway = gatewayKeys(openKeysPath(environment.egress));
+  const local = createLocalProvider({ stateFolder, isolation, gateway });
   closing.defer(() => local.close());
   if (kubernetes === null) return { local };
   const { kubeconfig, namespace, sandboxImage, carriedBy, egress } = kubernetes;
@@ -55,14 +57,20 @@ export async function createHandProviders(
     taskQueue: handsTaskQueue,
     store: await openVerifiedStore(storeUrl),
     image: sandboxImage,
-    ...(egress === null
-      ? {}
-      : { egress: { proxy: egress.proxy, readKeys: () => readKeys(egress.keysPath) } }),
+    ...(egress === null ? {} : { egress: { proxy: egress.proxy, ...gateway } }),
     carriedBy,
   });
   closing.defer(() => provider.close());
   keepHands({ connection, keys, cluster, pools: provider.pools }, closing);
   return { local, kubernetes: provider };
+}
+
+/** Read for each hand: they may change. */
+function gatewayKeys(keysPath: string) {
+  return {
+    readKeys: () => readKeys(keysPath),
+    readCertificate: () => readAuthorityCertificate(keysPath),
+  };
 }
 
 async function createContainers(

@@ -20,6 +20,8 @@ export const SANDBOX = {
   state: '/run/drover',
   socket: '/run/drover/hand.sock',
   configuration: '/run/drover/configuration.json',
+  /** What commands are to trust. */
+  trust: '/run/drover/trust',
   journal: '/run/drover/journal',
   /** Journals of the sandboxes whose workspace this one was given, as one. */
   past: '/run/drover/past',

@@ -1,8 +1,10 @@
 import { mkdirSync } from 'node:fs';
+import type { HandConfiguration } from '../../hand/configuration.ts';
 import { createFileTools } from '../../hand/file-tools.ts';
 import { createHandProcesses } from '../../hand/hand-processes.ts';
 import { openJournal } from '../../hand/journal.ts';
 import type { ServedHand } from '../../hand/serve.ts';
+import { trustVariables } from '../../hand/trust.ts';
 import { commandVariables } from './command-variables.ts';
 import { createEndProcessesTool } from './end-processes-tool.ts';
 import { SANDBOX } from './layout.ts';
@@ -30,15 +32,22 @@ export function openSandboxHand(instance: string): ServedHand {
   // as lost, not as a command that failed. Not with 0, which would make an evicted pod a success.
   process.on('SIGTERM', () => process.exit(TERMINATED));
   setTimeout(() => void files.preload(), PRELOAD_AFTER_MS).unref();
+  const variablesOf = ({ variables, authority }: HandConfiguration): NodeJS.ProcessEnv => {
+    const trust =
+      authority === undefined
+        ? {}
+        : trustVariables(SANDBOX.trust, authority, image['SSL_CERT_FILE']);
+    return commandVariables(image, { ...variables, ...trust });
+  };
   return createPodHand({
     journal: withPastCalls(openJournal(journal), { folder: past, isOwn: isSetupKey }),
     memory: SANDBOX.configuration,
-    createTools: ({ variables }) => ({
-      bash: createBash(commandVariables(image, variables)),
+    createTools: (configuration) => ({
+      bash: createBash(variablesOf(configuration)),
       ...files.tools,
     }),
-    createSetupTools: ({ variables }) => ({
-      ...createSetupTools({ variables: commandVariables(image, variables) }),
+    createSetupTools: (configuration) => ({
+      ...createSetupTools({ variables: variablesOf(configuration) }),
       end_processes: createEndProcessesTool(processes),
     }),
   });

@@ -4,11 +4,14 @@ import { join } from 'node:path';
 import type { V1Deployment, V1Service } from '@kubernetes/client-node';
 import type { HandEgress } from '../../activities/hands/kubernetes/hand-egress.ts';
 import type { Manifest } from '../../bench/cluster/cluster-admin.ts';
+import { createAuthority } from '../../egress/certificate.ts';
 import { type EgressKeys, readKeys } from '../../egress/keys.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type TestCluster, WORKER_IMAGE } from './test-cluster.ts';
 
 const KEYS = `k1 ${Buffer.alloc(32, 'k').toString('base64')}\n`;
+const AUTHORITY = createAuthority();
+const CERTIFICATE = AUTHORITY.certificate.toString();
 
 export interface DeployedEgress {
   /** As a worker is told of it. */
@@ -22,7 +25,11 @@ export function egressSecret(namespace: string): Manifest {
     apiVersion: 'v1',
     kind: 'Secret',
     metadata: { name: 'drover-egress', namespace },
-    stringData: { keys: KEYS },
+    stringData: {
+      keys: KEYS,
+      'ca.crt': CERTIFICATE,
+      'ca.key': AUTHORITY.key.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    },
   };
 }
 
@@ -69,6 +76,7 @@ export async function deployEgress(
     egress: {
       proxy: { host: spec?.clusterIP ?? '', port: spec?.ports?.[0]?.port ?? 0 },
       readKeys: () => keys,
+      readCertificate: () => CERTIFICATE,
     },
   };
 }

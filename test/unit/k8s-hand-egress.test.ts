@@ -1,7 +1,7 @@
 import type { V1Job, V1Pod } from '@kubernetes/client-node';
 import { describe, expect, test } from 'vitest';
 import {
-  egressVariables,
+  egressAccess,
   type HandEgress,
   networkOf,
 } from '../../activities/hands/kubernetes/hand-egress.ts';
@@ -12,10 +12,15 @@ import { ANNOTATION } from '../../k8s/hand-labels.ts';
 import type { HandRecipe } from '../../k8s/hand-recipe.ts';
 import { EnvironmentDefinition } from '../../protocol/environment.ts';
 import { FAILURE } from '../../protocol/failure.ts';
+import type { ProvisionInput } from '../../protocol/hand.ts';
 
 const KEY = { id: 'k1', secret: Buffer.alloc(32, 'k') };
 const KEYS = { signing: KEY, byId: new Map([[KEY.id, KEY]]) };
-const EGRESS: HandEgress = { proxy: { host: '10.0.0.5', port: 3128 }, readKeys: () => KEYS };
+const EGRESS: HandEgress = {
+  proxy: { host: '10.0.0.5', port: 3128 },
+  readKeys: () => KEYS,
+  readCertificate: () => 'the certificate',
+};
 const POD: V1Pod = {
   status: { podIP: '10.1.0.7', podIPs: [{ ip: '10.1.0.7' }, { ip: 'fd00::7' }] },
 };
@@ -25,9 +30,22 @@ const JOB = {
   spec: { activeDeadlineSeconds: 3600 },
 } as V1Job;
 const NAME = { session_id: 'session-1', chain_id: 'chain-1', name: 'main', generation: 1 };
-const HAND = { name: NAME, key: 'hand-1', pod: POD, job: JOB };
+const HAND = { key: 'hand-1', pod: POD, job: JOB };
 
-const networking = (value: object) => EnvironmentDefinition.parse({ networking: value }).networking;
+const VARIABLE = {
+  name: 'API_TOKEN',
+  placeholder: 'drover_placeholder_1',
+  vault_id: 'vault-1',
+  credential_id: 'api',
+  hosts: ['api.example.com'],
+  header: true,
+  body: false,
+};
+
+function networking(value: object): ProvisionInput {
+  const definition = EnvironmentDefinition.parse({ networking: value });
+  return { hand: NAME, environment: { id: null, version: null, definition }, resources: [] };
+}
 const LIMITED = networking({ type: 'limited', allowed_hosts: ['example.com'] });
 const NONE = networking({ type: 'limited' });
 const UNRESTRICTED = networking({ type: 'unrestricted' });
@@ -71,12 +89,12 @@ test('each network → another label, and another hash, so that no pool and no a
 
 describe('variables of commands', () => {
   test('no hosts, or all → none', async () => {
-    expect(await egressVariables(NONE, EGRESS, HAND)).toEqual({});
-    expect(await egressVariables(UNRESTRICTED, EGRESS, HAND)).toEqual({});
+    expect(await egressAccess(NONE, EGRESS, HAND)).toEqual({ variables: {} });
+    expect(await egressAccess(UNRESTRICTED, EGRESS, HAND)).toEqual({ variables: {} });
   });
 
   test('hosts → the proxy in every spelling, with a token of the hand', async () => {
-    const variables = await egressVariables(LIMITED, EGRESS, HAND);
+    const { variables } = await egressAccess(LIMITED, EGRESS, HAND);
     const url = new URL(variables['HTTPS_PROXY'] ?? '');
     expect(variables).toEqual({
       HTTP_PROXY: url.href.slice(0, -1),
@@ -103,9 +121,48 @@ describe('variables of commands', () => {
     });
   });
 
+  test.each([
+    ['limited', LIMITED, ['example.com']],
+    ['unrestricted', UNRESTRICTED, null],
+  ] as const)(
+    'of a vault, %s network → placeholders, and no way out but the gateway',
+    async (_what, input, hosts) => {
+      const granted = { ...input, grants: { variables: [VARIABLE] } };
+      const { variables, authority } = await egressAccess(granted, EGRESS, HAND);
+      expect(networkOf(granted, EGRESS)).toBe('limited');
+      expect(variables['API_TOKEN']).toBe('drover_placeholder_1');
+      expect(authority).toBe('the certificate');
+      const { password } = new URL(variables['HTTPS_PROXY'] ?? '');
+      expect(readToken(KEYS, password)).toMatchObject({ hosts, variables: [VARIABLE] });
+    },
+  );
+
+  test('of a vault, no network → a placeholder and no more', async () => {
+    const granted = { ...NONE, grants: { variables: [VARIABLE] } };
+    expect(networkOf(granted, EGRESS)).toBe('none');
+    expect(await egressAccess(granted, EGRESS, HAND)).toEqual({
+      variables: { API_TOKEN: 'drover_placeholder_1' },
+    });
+  });
+
+  test('of a vault, without a gateway → refused in words', () => {
+    const granted = { ...UNRESTRICTED, grants: { variables: [VARIABLE] } };
+    expect(() => networkOf(granted, undefined)).toThrow('cannot give hands the use of credentials');
+  });
+
+  test('of many vaults → more than a token can name is refused in words', async () => {
+    const variables = Array.from({ length: 200 }, (_, index) => ({
+      ...VARIABLE,
+      name: `V${index}`,
+    }));
+    await expect(egressAccess({ ...LIMITED, grants: { variables } }, EGRESS, HAND)).rejects.toThrow(
+      'may use more than its token can name',
+    );
+  });
+
   test('another attempt → the same', async () => {
-    expect(await egressVariables(LIMITED, EGRESS, HAND)).toEqual(
-      await egressVariables(LIMITED, EGRESS, structuredClone(HAND)),
+    expect(await egressAccess(LIMITED, EGRESS, HAND)).toEqual(
+      await egressAccess(LIMITED, EGRESS, structuredClone(HAND)),
     );
   });
 
@@ -129,7 +186,7 @@ describe('variables of commands', () => {
     ['a pod that has no address', {}, { pod: {} }, 'no address yet'],
   ])('%s → tried again, in words', async (_what, egress, hand, words) => {
     await expect(
-      egressVariables(LIMITED, { ...EGRESS, ...egress }, { ...HAND, ...hand }),
+      egressAccess(LIMITED, { ...EGRESS, ...egress }, { ...HAND, ...hand }),
     ).rejects.toMatchObject({
       type: FAILURE.sandboxUnavailable,
       nonRetryable: false,

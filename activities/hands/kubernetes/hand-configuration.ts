@@ -6,13 +6,16 @@ import type { WorkspacePlan } from './hand-workspaces.ts';
 interface Told extends Pick<WorkspacePlan, 'notice'> {
   /** Of its commands. */
   readonly variables: HandConfiguration['variables'];
+  readonly authority?: string;
 }
 
 /** What the hand is told: nothing else of the session reaches its pod before the first call. */
 export function toHandConfiguration(
   temporal: TemporalNamespace,
   { hand }: ProvisionInput,
-  { notice, variables }: Told,
+  { notice, variables, authority }: Told,
 ): HandConfiguration {
-  return { owner: handKey(temporal, hand), notice, variables };
+  const owner = handKey(temporal, hand);
+  const told = { owner, notice, variables };
+  return authority === undefined ? told : { ...told, authority };
 }

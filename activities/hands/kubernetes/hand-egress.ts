@@ -1,13 +1,17 @@
 import { lookup } from 'node:dns/promises';
 import type { V1Job, V1Pod } from '@kubernetes/client-node';
 import { ApplicationFailure } from '@temporalio/common';
-import { signToken } from '../../../egress/hand-token.ts';
 import { type EgressKeys, EgressKeysError } from '../../../egress/keys.ts';
-import { proxyVariables } from '../../../egress/proxy-variables.ts';
 import type { HandRecipe } from '../../../k8s/hand-recipe.ts';
-import type { EnvironmentDefinition } from '../../../protocol/environment.ts';
 import { FAILURE } from '../../../protocol/failure.ts';
-import type { HandName } from '../../../protocol/hand.ts';
+import type { ProvisionInput } from '../../../protocol/hand.ts';
+import {
+  gatewayToken,
+  gatewayVariables,
+  placeholders,
+  usesCredentials,
+  type WayOut,
+} from '../gateway-token.ts';
 
 /** How hands with `allowed_hosts` get out. */
 export interface HandEgress {
@@ -15,16 +19,15 @@ export interface HandEgress {
   readonly proxy: { readonly host: string; readonly port: number };
   /** Asked for each hand. */
   readKeys(): EgressKeys;
+  /** Of the gateway's authority, as PEM. Asked for hands with credentials. */
+  readCertificate(): string;
 }
 
 export interface EgressingHand {
-  readonly name: HandName;
   readonly key: string;
   readonly pod: V1Pod;
   readonly job: V1Job;
 }
-
-type Networking = EnvironmentDefinition['networking'];
 
 /** A Job starts to count its deadline a moment after it was created. */
 const STARTED_LATER_SECONDS = 60;
@@ -32,56 +35,64 @@ const STARTED_LATER_SECONDS = 60;
 /**
  * What the cluster's network policies know a hand's pod by.
  *
- * @throws {ApplicationFailure} The worker has no way out to some hosts only.
+ * @throws {ApplicationFailure} The worker has no way out to some hosts only, or with credentials.
  */
-export function networkOf(
-  networking: Networking,
-  egress: HandEgress | undefined,
-): HandRecipe['network'] {
+export function networkOf(input: WayOut, egress: HandEgress | undefined): HandRecipe['network'] {
+  const { networking } = input.environment.definition;
+  if (usesCredentials(input)) {
+    if (egress !== undefined) return 'limited';
+    throw unsupported('cannot give hands the use of credentials');
+  }
   if (networking.type === 'unrestricted') return 'unrestricted';
   if (networking.allowed_hosts.length === 0) return 'none';
   if (egress !== undefined) return 'limited';
-  throw ApplicationFailure.create({
+  throw unsupported('cannot let hands out to networking.allowed_hosts');
+}
+
+function unsupported(what: string): ApplicationFailure {
+  return ApplicationFailure.create({
     type: FAILURE.sandboxUnsupportedConfig,
     message:
-      'Hand provider "kubernetes" cannot let hands out to networking.allowed_hosts: its worker has no ' +
-      'egress proxy. Set DROVER_EGRESS_PROXY and DROVER_EGRESS_KEYS (see k8s/README.md), give no ' +
-      'hosts for no network, or use networking of type "unrestricted".',
+      `Hand provider "kubernetes" ${what}: its worker has no egress proxy. Set DROVER_EGRESS_PROXY and ` +
+      'DROVER_EGRESS_KEYS (see k8s/README.md); or name no vaults, and give no hosts for no network, or ' +
+      'use networking of type "unrestricted".',
     nonRetryable: true,
   });
 }
 
+/** What a hand is told of its way out. */
+export interface EgressAccess {
+  readonly variables: Readonly<Record<string, string>>;
+  /** PEM of the authority that it is to trust. */
+  readonly authority?: string;
+}
+
 /**
- * Variables that tell a hand's commands of the proxy: none, unless it has hosts to reach. They are
- * the same for every attempt to make a hand, as its configuration must be.
+ * The way out of a hand through the gateway, if it has one: the same for every attempt to make a hand,
+ * as its configuration must be.
  *
  * @throws {ApplicationFailure} The worker's key or the proxy's name is of no use now.
  */
-export async function egressVariables(
-  networking: Networking,
+export async function egressAccess(
+  input: ProvisionInput,
   egress: HandEgress | undefined,
   hand: EgressingHand,
-): Promise<Readonly<Record<string, string>>> {
-  if (networking.type !== 'limited' || networkOf(networking, egress) !== 'limited') return {};
-  if (egress === undefined) return {};
-  const token = signToken(keysOf(egress), {
-    session: hand.name.session_id,
-    chain_id: hand.name.chain_id,
-    name: hand.name.name,
-    generation: hand.name.generation,
-    hand: hand.key,
+): Promise<EgressAccess> {
+  const held = placeholders(input);
+  if (networkOf(input, egress) !== 'limited' || egress === undefined) return { variables: held };
+  const token = gatewayToken(fromKeys(egress.readKeys), input, {
+    key: hand.key,
     addresses: addressesOf(hand.pod),
-    hosts: networking.allowed_hosts,
-    variables: [],
-    repositories: [],
     expires: expiryOf(hand.job),
   });
-  return proxyVariables(`http://hand:${token}@${await addressOf(egress)}`);
+  const variables = { ...held, ...gatewayVariables(await addressOf(egress), token) };
+  if (!usesCredentials(input)) return { variables };
+  return { variables, authority: fromKeys(egress.readCertificate) };
 }
 
-function keysOf({ readKeys }: HandEgress): EgressKeys {
+function fromKeys<Result>(read: () => Result): Result {
   try {
-    return readKeys();
+    return read();
   } catch (error) {
     if (error instanceof EgressKeysError) throw unavailable(`DROVER_EGRESS_KEYS: ${error.message}`);
     throw error;

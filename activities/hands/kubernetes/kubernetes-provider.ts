@@ -6,7 +6,7 @@ import type { HandCluster } from '../../../k8s/hand-cluster.ts';
 import { toHandJob } from '../../../k8s/hand-job.ts';
 import { handKey } from '../../../k8s/hand-labels.ts';
 import { type HandRecipe, toHandRecipe } from '../../../k8s/hand-recipe.ts';
-import type { EnvironmentDefinition, HandConfig } from '../../../protocol/environment.ts';
+import type { HandConfig } from '../../../protocol/environment.ts';
 import { FAILURE } from '../../../protocol/failure.ts';
 import type {
   ExecuteInput,
@@ -18,6 +18,7 @@ import type {
 import type { CollectResult } from '../../../protocol/output-list.ts';
 import { TASK_QUEUE } from '../../../protocol/task-queue.ts';
 import type { Store } from '../../../store/store.ts';
+import type { WayOut } from '../gateway-token.ts';
 import { HandGoneError } from '../hand-gone-error.ts';
 import type {
   ExecuteOptions,
@@ -32,7 +33,7 @@ import { deleteHandJob } from './delete-hand-job.ts';
 import { createHandEnds, type HandEnds } from './end-hand.ts';
 import { expiryOf } from './expiry-of.ts';
 import { toHandConfiguration } from './hand-configuration.ts';
-import { egressVariables, type HandEgress, networkOf } from './hand-egress.ts';
+import { egressAccess, type HandEgress, networkOf } from './hand-egress.ts';
 import { createHandStreams, type HandStreams } from './hand-streams.ts';
 import { createHandWorkspaces, type HandWorkspaces } from './hand-workspaces.ts';
 import { lostOutcome } from './lost-hand.ts';
@@ -118,7 +119,7 @@ class KubernetesHands implements KubernetesProvider {
       cluster,
       streams: this.#streams,
       taskQueue: options.taskQueue ?? TASK_QUEUE.hands,
-      toJob: (definition) => toHandJob(this.#recipeOf(definition)),
+      toJob: (definition) => toHandJob(this.#recipeOf({ environment: { definition } })),
     });
   }
 
@@ -126,7 +127,7 @@ class KubernetesHands implements KubernetesProvider {
     const { hand } = input;
     refuseInlinePool(input);
     refuseRecipe(input);
-    const wanted = toHandJob(this.#recipeOf(input.environment.definition));
+    const wanted = toHandJob(this.#recipeOf(input));
     try {
       await this.#ends.releaseEarlier(input);
       const job = await acquireJob(this.#cluster, hand, wanted, (identity) =>
@@ -206,17 +207,13 @@ class KubernetesHands implements KubernetesProvider {
   ): Promise<void> {
     const { answerMs = DEFAULT_ANSWER_MS, egress } = this.#options;
     const { temporalNamespace } = this.#cluster;
-    const variables = await egressVariables(input.environment.definition.networking, egress, {
-      name: input.hand,
-      key: handKey(temporalNamespace, input.hand),
-      pod,
-      job,
-    });
+    const key = handKey(temporalNamespace, input.hand);
+    const access = await egressAccess(input, egress, { key, pod, job });
     const instance = pod.metadata?.uid ?? '';
     const connection = this.#streams.to(input.hand, instance);
     const workspace = await this.#workspaces.plan(input.hand);
     const setup = {
-      configuration: toHandConfiguration(temporalNamespace, input, { ...workspace, variables }),
+      configuration: toHandConfiguration(temporalNamespace, input, { ...workspace, ...access }),
       steps: [...workspace.steps, ...toSetupSteps(input, this.#options.store)],
     };
     try {
@@ -243,8 +240,9 @@ class KubernetesHands implements KubernetesProvider {
     }
   }
 
-  #recipeOf({ networking, config = {} }: EnvironmentDefinition): HandRecipe {
-    const network = networkOf(networking, this.#options.egress);
+  #recipeOf(input: WayOut): HandRecipe {
+    const { config = {} } = input.environment.definition;
+    const network = networkOf(input, this.#options.egress);
     const { image, carriedBy = 'init_container' } = this.#options;
     return toHandRecipe(config, { image, network, carriedBy });
   }

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { HAND_VARIABLE } from '../../../hand/hand-processes.ts';
 import type { HandSettings } from '../../../hand/settings.ts';
+import { openCommandAccess } from './command-access.ts';
 import type { HandFolder } from './hand-folder.ts';
 import { makeHandGroup, removeHandGroup } from './hand-group.ts';
 import { isolate } from './isolation.ts';
@@ -48,6 +49,7 @@ export async function startDaemon(
   folder: HandFolder,
 ): Promise<Daemon> {
   const isIsolated = settings.isolation === 'required';
+  const access = await openCommandAccess(settings, folder);
   const handSettings: HandSettings = {
     instance: settings.instance,
     workspace: folder.workspace,
@@ -55,6 +57,7 @@ export async function startDaemon(
     output: folder.output,
     temporary: folder.temporary,
     owns_namespace: isIsolated,
+    ...(access === undefined ? {} : { variables: access.variables }),
   };
   // The runtime sets a TMPDIR of its own for networked sandboxes.
   const command = [
@@ -63,7 +66,7 @@ export async function startDaemon(
     isIsolated && process.getuid?.() === 0 ? GIVE_UP_KERNEL : 'exec',
     ...[process.execPath, HAND_PROGRAM, JSON.stringify(handSettings)].map(quote),
   ].join(' ');
-  const wrapped = isIsolated ? await isolate(command, settings, folder) : undefined;
+  const wrapped = isIsolated ? await isolate(command, settings, folder, access?.port) : undefined;
   const groups = isIsolated ? makeHandGroup(settings.instance) : [];
   const script = [
     CLOSE_INHERITED_FILES,
@@ -78,6 +81,7 @@ export async function startDaemon(
   return toDaemon(child, async () => {
     removeHandGroup(settings.instance);
     await wrapped?.close();
+    access?.close();
   });
 }
 

@@ -32,6 +32,14 @@ export function egressFor(networking: Networking): Egress | undefined {
   return { network, ask: undefined };
 }
 
+/** Everything goes to one port of this machine, whatever protocol of a proxy it speaks. */
+export function egressThrough(port: number): Egress {
+  return {
+    network: { allowedDomains: [], deniedDomains: [], httpProxyPort: port, socksProxyPort: port },
+    ask: undefined,
+  };
+}
+
 function isThisMachine(host: string): boolean {
   const address = host.replace(/^\[|\]$/g, '');
   const version = isIP(address);

@@ -1,7 +1,7 @@
 import { accessSync, constants, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SandboxRuntimeConfig } from '@anthropic-ai/sandbox-runtime';
-import { egressFor } from './egress.ts';
+import { egressFor, egressThrough } from './egress.ts';
 import type { HandFolder } from './hand-folder.ts';
 import { programCache } from './program-cache.ts';
 import { neededPaths } from './readable-paths.ts';
@@ -27,16 +27,20 @@ export interface IsolatedCommand {
  * Wraps a command so that it runs isolated: writes only in the hand's folder, no reading of
  * the hidden paths, no unix sockets, no network but what the environment allows.
  *
+ * @param gatewayPort Where everything that leaves goes, instead of what the environment allows: the
+ *   gateway knows what that is.
  * @throws {IsolationMissingError}
  */
 export async function isolate(
   command: string,
   settings: SupervisorSettings,
   folder: HandFolder,
+  gatewayPort?: number,
 ): Promise<IsolatedCommand> {
   requirePrograms(settings.path);
   const { SandboxManager } = await import('@anthropic-ai/sandbox-runtime');
-  const egress = egressFor(settings.networking);
+  const egress =
+    gatewayPort === undefined ? egressFor(settings.networking) : egressThrough(gatewayPort);
   const config = configFor(settings, folder, egress?.network);
   if (!SandboxManager.isSupportedPlatform()) throw missing('this platform has no sandbox');
   const wrap = async (): Promise<string> => {

@@ -23,6 +23,7 @@ import type {
   ProvisionOptions,
 } from '../provider.ts';
 import { endSupervisor, fence } from './end-supervisor.ts';
+import { giveAccess, type LocalGateway } from './give-access.ts';
 import { findHandFolder, openHandFolder, openStateFolder } from './hand-folder.ts';
 import { resultOfLostCall } from './lost-call.ts';
 import { hiddenPaths } from './readable-paths.ts';
@@ -36,6 +37,8 @@ export interface LocalProviderOptions {
   readonly stateFolder: string;
   /** `unconfined` runs hands with all that this user may do: for an operator to choose. */
   readonly isolation: Isolation;
+  /** For hands with credentials to use. Default: such hands are refused. */
+  readonly gateway?: LocalGateway;
   /** `PATH` of hands and of the programs that isolate them. Default: the system's folders. */
   readonly path?: string;
   /** Silence after which a hand that is running a call is given up and ended. Default: 30 s. */
@@ -159,6 +162,7 @@ class LocalHands implements LocalProvider {
   /** Undefined when another worker's supervisor was faster. */
   async #start(input: ProvisionInput): Promise<ProvisionedHand | undefined> {
     const settings = settingsFor(input, this.#stateFolder, this.#options);
+    giveAccess(input, settings.instance, { ...this.#options, stateFolder: this.#stateFolder });
     const report = await startSupervisor(settings);
     switch (report.type) {
       case 'ready':

@@ -1,6 +1,7 @@
 import { closeSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { removeHandAccess } from './hand-access.ts';
 import { openHandFolder } from './hand-folder.ts';
 import { IsolationMissingError } from './isolation.ts';
 import { fillProgramCache } from './program-cache.ts';
@@ -44,6 +45,7 @@ async function run(): Promise<void> {
     const isMissing = error instanceof IsolationMissingError;
     report({ type: isMissing ? 'isolation_missing' : 'failed', message });
   }
+  removeHandAccess(folder, instance);
   process.exit();
 }
 
