@@ -1,14 +1,17 @@
 import { execFile } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { WorkflowHandle } from '@temporalio/client';
 import { afterEach, expect, inject, test } from 'vitest';
+import type { KeyRingFile } from '../../codec/key-ring-file.ts';
 import { findTemporalBinary } from '../../launch/temporal-binary.ts';
 import { agentMessages, getSession, registryWorkflowId, send } from '../../protocol/messages.ts';
 import type { Player } from '../../rehearsal/player.ts';
 import { calls, fromConversation, gate, says, scripted } from '../../rehearsal/script.ts';
 import { type Harness, okHands, startHarness } from '../support/harness.ts';
+import { ENCRYPTED_HISTORIES, openKeptKeys } from '../support/kept-keys.ts';
+import { resealWithout } from '../support/reseal.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 /**
@@ -22,8 +25,8 @@ const VERSION = 'v1';
 let harness: Harness;
 afterEach(() => harness.stop());
 
-async function keep(name: string, handle: WorkflowHandle): Promise<void> {
-  await mkdir(FOLDER, { recursive: true });
+async function keep(name: string, handle: WorkflowHandle, folder = FOLDER): Promise<void> {
+  await mkdir(folder, { recursive: true });
   const runs: string[] = [];
   for (let runId = (await handle.describe()).runId; runId !== ''; ) {
     runs.unshift(await show(handle.workflowId, runId));
@@ -31,7 +34,7 @@ async function keep(name: string, handle: WorkflowHandle): Promise<void> {
   }
   expect(runs.length).toBeGreaterThan(0);
   for (const [index, run] of runs.entries()) {
-    await writeFile(`${FOLDER}${name}.${VERSION}.run-${index}.json`, `${run}\n`);
+    await writeFile(`${folder}${name}.${VERSION}.run-${index}.json`, `${run}\n`);
   }
 }
 
@@ -51,7 +54,9 @@ async function show(workflowId: string, runId: string): Promise<string> {
     { maxBuffer: 50_000_000 },
   );
   // Stack traces of failures name where the project lies on the machine that recorded them.
-  return JSON.stringify(JSON.parse(stdout), null, 1).replaceAll(PROJECT, '');
+  const ring = await (await openKeptKeys()).current();
+  const history = resealWithout(PROJECT, JSON.parse(stdout), ring);
+  return JSON.stringify(history, null, 1).replaceAll(PROJECT, '');
 }
 
 function untilStopped(handle: WorkflowHandle, reason: string) {
@@ -168,6 +173,45 @@ test('roll-overs in the middle of a turn', async () => {
   const handle = await harness.start({ initial_events: ['go'] });
   await untilStopped(handle, 'end_turn');
   await keep('roll-over', handle);
+});
+
+test('encrypted: an error, a rotation, a refused signal, a roll-over and cancel', async () => {
+  const ring = await openKeptKeys();
+  const [older] = [...(await readFile(ring.path, 'utf8')).matchAll(/"id": "(pk-[^"]+)"/g)];
+  const current = await ring.current();
+  const first = current.find(older?.[1] ?? '');
+  let rotated = false;
+  const keys: KeyRingFile = {
+    ...ring,
+    current: async () =>
+      rotated || first === undefined ? current : { ...current, encryptsAt: () => first },
+  };
+  const error = { type: 'invalid_request_error', message: 'the planted word' };
+  const body = { type: 'error', error };
+  harness = await startHarness({
+    keys,
+    player: scripted([
+      says([calls('bash', { command: 'echo the planted word' })]),
+      says('Done.'),
+      { type: 'error', status: 400, body },
+      says('Done again.'),
+    ]),
+  });
+  const handle = await harness.start({ initial_events: ['go'], title: 'recorded' });
+  await untilStopped(handle, 'end_turn');
+  rotated = true;
+  await handle.executeUpdate(send, { args: ['the planted word'], updateId: 'again' });
+  await untilStopped(handle, 'retries_exhausted');
+  await handle.signal('send', { type: 'nonsense' });
+  await handle.signal('upgrade');
+  await waitFor('another run', async () => {
+    return (await handle.describe()).runId !== handle.firstExecutionRunId;
+  });
+  await handle.executeUpdate(send, { args: ['once more'], updateId: 'more' });
+  await untilStopped(handle, 'end_turn');
+  await handle.cancel();
+  await handle.result().catch(() => {});
+  await keep('session', handle, ENCRYPTED_HISTORIES);
 });
 
 test('a registered agent', async () => {

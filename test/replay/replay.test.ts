@@ -4,8 +4,11 @@ import { fileURLToPath } from 'node:url';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { DeterminismViolationError } from '@temporalio/workflow';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { loadWorkflowBundle, PAYLOAD_CONVERTER_PATH } from '../../workers/workflow-bundle.ts';
+import type { PayloadKeys } from '../../codec/payload-codec.ts';
+import { createWorkerConverter } from '../../workers/data-converter.ts';
+import { loadWorkflowBundle } from '../../workers/workflow-bundle.ts';
 import { BUNDLE_CACHE } from '../support/bundle-cache.ts';
+import { ENCRYPTED_HISTORIES, openKeptKeys } from '../support/kept-keys.ts';
 
 /** As `temporal workflow show --output json` prints it. */
 interface History {
@@ -38,12 +41,10 @@ describe('kept histories', () => {
     return JSON.parse(await readFile(`${FOLDER}${file}`, 'utf8'));
   }
 
-  function replay(history: History): Promise<void> {
+  function replay(history: History, keys: PayloadKeys = null): Promise<void> {
+    const dataConverter = createWorkerConverter(keys);
     return Worker.runReplayHistory(
-      {
-        workflowBundle: { codePath: bundlePath },
-        dataConverter: { payloadConverterPath: PAYLOAD_CONVERTER_PATH },
-      },
+      { workflowBundle: { codePath: bundlePath }, dataConverter },
       history,
     );
   }
@@ -56,6 +57,30 @@ describe('kept histories', () => {
 
   test.each(files)('%s → replays', async (file) => {
     await replay(await read(file));
+  });
+
+  describe('encrypted', () => {
+    const encrypted = readdirSync(ENCRYPTED_HISTORIES).filter((file) => file.startsWith('session'));
+    const readEncrypted = (file: string) => read(`encrypted/${file}`);
+
+    test('there is a chain of runs', () => {
+      expect(encrypted.length).toBeGreaterThan(1);
+    });
+
+    test.each(encrypted)('%s → replays with its keys, and waits without', async (file) => {
+      await replay(await readEncrypted(file), await openKeptKeys());
+      await expect(replay(await readEncrypted(file))).rejects.toThrow(/undecodable|no key ring/);
+    });
+
+    test.each(encrypted)('%s → holds nothing in the clear', async (file) => {
+      const history = await readFile(`${ENCRYPTED_HISTORIES}${file}`, 'utf8');
+      const bytes = [...history.matchAll(/"([\w+/]{8,}={0,2})"/g)]
+        .map(([, base64 = '']) => Buffer.from(base64, 'base64').toString('latin1'))
+        .join();
+      for (const word of ['planted', 'recorded', 'Done', 'user.message']) {
+        expect(history + bytes).not.toContain(word);
+      }
+    });
   });
 
   test('a mutated history → does not replay', async () => {
