@@ -33,6 +33,8 @@ import { createClientConverter } from './data-converter.ts';
 const STOP_MS = { far: 25_000, near: 2_000 } as const;
 /** For a session to answer in; its worker may be about to be started again. */
 const ASK_MS = 5_000;
+/** Of a connection or a push on which nothing is said. */
+const IDLE_MS = 15 * 60_000;
 
 export interface GatewayOptions {
   readonly egress: EgressSettings;
