@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { askLauncher, type LauncherInfo } from './launcher-claim.ts';
 import { hasModel } from './model.ts';
 import type { Platform, Setting } from './platform.ts';
-import { connectConfigured, connectOwn } from './target.ts';
+import { connectConfigured, connectOwn, payloadKeysOf } from './target.ts';
 
 const POLL_MS = 200;
 
@@ -13,12 +13,21 @@ export async function joinPlatform(
   closing: AsyncDisposableStack,
 ): Promise<Platform> {
   const { configured, variables, say, state } = setting;
-  const { address, external, namespace, uiUrl, rehearsal, pid } = await untilOpen(setting, first);
+  const { address, external, namespace, uiUrl, rehearsal, pid, payloadKeys } = await untilOpen(
+    setting,
+    first,
+  );
   const meant = configured?.address ?? address;
   if (meant !== address || external !== (configured !== null)) {
     throw new Error(
       `the state folder ${state.path} is used by another start (process ${pid}) for the server ${address}; ` +
         'set DROVER_STATE_FOLDER to another folder, or end that one',
+    );
+  }
+  if (payloadKeysOf(variables) !== payloadKeys) {
+    const theirs = payloadKeys === null ? 'without a key ring' : `with the key ring ${payloadKeys}`;
+    throw new Error(
+      `the worker of process ${pid} runs ${theirs}; start with the same DROVER_PAYLOAD_KEYS, or end that process`,
     );
   }
   say(`server, worker and model: those of process ${pid}, which started first; they end with it`);

@@ -13,6 +13,8 @@ export const LauncherInfo = z.object({
   /** A server that somebody else runs. */
   external: z.boolean(),
   rehearsal: z.boolean(),
+  /** File of the key ring that its worker has. */
+  payloadKeys: z.string().nullable(),
 });
 export type LauncherInfo = z.infer<typeof LauncherInfo>;
 

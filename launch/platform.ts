@@ -8,7 +8,7 @@ import { openModel } from './model.ts';
 import { runProgram } from './run-program.ts';
 import { NAMESPACE } from './start-server.ts';
 import type { StateFolder } from './state-folder.ts';
-import { type ConfiguredServer, connectConfigured, connectOwn } from './target.ts';
+import { type ConfiguredServer, connectConfigured, connectOwn, payloadKeysOf } from './target.ts';
 import { findTemporalBinary } from './temporal-binary.ts';
 import { untilAborted } from './until-aborted.ts';
 import { forOwnServer } from './worker-environment.ts';
@@ -48,6 +48,7 @@ export async function openPlatform(
     uiUrl: null,
     external: configured !== null,
     rehearsal: false,
+    payloadKeys: payloadKeysOf(setting.variables),
   };
   const claim = await claimLauncher(state.launcherSocket, () => info);
   if (!claim.first) return joinPlatform(setting, claim.info, closing);
@@ -63,6 +64,9 @@ async function openFirst(setting: Setting, closing: AsyncDisposableStack): Promi
   closing.defer(() => model.close());
   say(model.words);
   say(sandbox.words);
+  if (payloadKeysOf(variables) !== null) {
+    say('payloads: encrypted; the Web UI reads them through npx drover codec-server');
+  }
   const server = await openServer(setting, closing);
   closing.defer(() => server.drover.close());
   setting.signal.throwIfAborted();

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { connectDrover, type Drover } from '../client/index.ts';
 
@@ -26,6 +27,12 @@ export function connectOwn(
   namespace: string,
   variables: NodeJS.ProcessEnv,
 ): Promise<Drover> {
-  const payloadKeys = variables['DROVER_PAYLOAD_KEYS'] || null;
+  const payloadKeys = payloadKeysOf(variables);
   return connectDrover({ address, namespace, profile: null, payloadKeys });
+}
+
+/** File of the key ring that this start encrypts with; null: it does not. */
+export function payloadKeysOf(variables: NodeJS.ProcessEnv): string | null {
+  const path = variables['DROVER_PAYLOAD_KEYS'] ?? '';
+  return path === '' ? null : resolve(path);
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import type { Player, RehearsalRequest, Turn } from '../../rehearsal/player.ts';
 import { calls, fromConversation, says } from '../../rehearsal/script.ts';
 import { type RehearsalServer, startRehearsalServer } from '../../rehearsal/server.ts';
 import { type Launcher, serverOf, startLauncher } from '../support/launcher.ts';
+import { filesOf, findFile, readText, textOf } from '../support/places.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 // The model's key is marked, a whole session runs, and the mark is looked for wherever something of a
@@ -98,49 +99,11 @@ test('the key of the model is nowhere but in launcher, worker and their requests
   expect(Object.keys(places)).toContainEqual(expect.stringMatching(/supervisor\.log$/));
 });
 
-/** All text in a value, bytes read as text. */
-function textOf(value: unknown, seen = new Set<unknown>()): string {
-  if (value instanceof Uint8Array) return Buffer.from(value).toString('utf8');
-  if (typeof value !== 'object' || value === null) return String(value);
-  if (seen.has(value)) return '';
-  seen.add(value);
-  return Object.entries(value)
-    .map(([name, part]) => `${name}: ${textOf(part, seen)}`)
-    .join('\n');
-}
-
 /** Environment and command line of every process of a hand of this state folder: all but the worker. */
 function processesOfHands(): string {
   const ofHand = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
-    .map((pid) => `${read(`/proc/${pid}/cmdline`)}\0${read(`/proc/${pid}/environ`)}`)
+    .map((pid) => `${readText(`/proc/${pid}/cmdline`)}\0${readText(`/proc/${pid}/environ`)}`)
     .filter((text) => text.includes('DROVER_HAND=') && text.includes(state));
   return ofHand.join('\n');
-}
-
-/** Every file of a folder by its path in it, as text. */
-function filesOf(folder: string): Record<string, string> {
-  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
-  return Object.fromEntries(
-    entries
-      .filter((entry) => entry.isFile())
-      .map((entry) => join(entry.parentPath, entry.name))
-      .map((path) => [path.slice(folder.length + 1), read(path)]),
-  );
-}
-
-function findFile(folder: string, name: string): string {
-  const found = readdirSync(folder, { recursive: true, withFileTypes: true });
-  const entry = found.find((candidate) => candidate.name === name);
-  if (entry === undefined) throw new Error(`no ${name} in ${folder}`);
-  return join(entry.parentPath, entry.name);
-}
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, 'latin1');
-  } catch {
-    // A process that has ended, or a kernel's own.
-    return '';
-  }
 }

@@ -23,7 +23,10 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 function info(pid: number): LauncherInfo {
   const address = '127.0.0.1:1';
-  return { pid, address, namespace: 'default', uiUrl: null, external: false, rehearsal: true };
+  return {
+    ...{ pid, address, namespace: 'default', uiUrl: null },
+    ...{ external: false, rehearsal: true, payloadKeys: null },
+  };
 }
 
 test('the first holds it, the second learns who', async () => {
