@@ -20,7 +20,7 @@ export interface AccessTokens {
 
 /** Tokens for MCP servers; of one process only one caller refreshes a credential at a time. */
 export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
-  const { stored } = options;
+  const { stored, pending } = options;
   const running = new Map<string, Promise<OauthCredential>>();
 
   /** From the token that is stale: who comes later with another one does not join. */
@@ -30,9 +30,11 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
     if (known !== undefined) return known;
     const started = refreshCredential(name, staleToken, options).finally(() => {
       running.delete(key);
+      pending.delete(started);
       stored.forget(name);
     });
     running.set(key, started);
+    pending.add(started);
     return started;
   }
 

@@ -22,13 +22,13 @@ import type { Vault } from './vault.ts';
 /** How long a rotation may go unseen. */
 const KEPT_MS = 5_000;
 const MAX_ENTRIES = 10_000;
-/** What is being written when the vault is closed. */
-const CLOSE_MS = 5_000;
+/** For refreshes under way when the vault is closed: as long as an endpoint and a write may take. */
+const CLOSE_MS = 15_000;
 
 /** The vault that the settings name, with values. Nothing is asked of it yet. */
 export function openVault(settings: VaultSettings): Vault {
   const records = openRecords(settings);
-  const pending = new Set<Promise<void>>();
+  const pending = new Set<Promise<unknown>>();
   const fetch = createGuardedFetch(settings);
 
   const vaults = createReadCache<VaultInfo | undefined>({
@@ -83,12 +83,19 @@ export function openVault(settings: VaultSettings): Vault {
       return tokens.get(reference, options);
     },
     async close() {
-      const late = new AbortController();
-      const wait = delay(CLOSE_MS, undefined, { signal: late.signal }).catch(() => {});
-      await Promise.race([Promise.all(pending), wait]);
-      late.abort();
+      await settled(pending);
       for (const cache of [vaults, stored, lists]) cache.clear();
       records.close();
     },
   };
+}
+
+async function settled(pending: ReadonlySet<Promise<unknown>>): Promise<void> {
+  const late = new AbortController();
+  const limit = delay(CLOSE_MS, undefined, { signal: late.signal }).catch(() => {});
+  const all = (async () => {
+    while (pending.size > 0) await Promise.allSettled(pending);
+  })();
+  await Promise.race([all, limit]);
+  late.abort();
 }

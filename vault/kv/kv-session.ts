@@ -78,6 +78,9 @@ export function createKvSession(settings: KvSettings): KvSession {
         token: refused,
       });
       if (status === 200) return undefined;
+      // Who was refused at the same time may have been faster.
+      const now = await (current ?? start());
+      if (now.token !== refused) return now.token;
       if (settings.login.type === 'token') {
         throw unavailable(
           settings.address,

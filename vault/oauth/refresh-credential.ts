@@ -29,8 +29,8 @@ const LOOK_AGAIN_MS = 100;
 export interface RefreshOptions {
   readonly records: VaultRecords;
   readonly fetch: GuardedFetch;
-  /** Writes that outlast the call; the vault waits for them as it closes. */
-  readonly pending: Set<Promise<void>>;
+  /** What the vault waits for as it closes. */
+  readonly pending: Set<Promise<unknown>>;
 }
 
 interface Held {

@@ -19,7 +19,7 @@ interface Gained {
 
 interface SaveOptions {
   readonly records: VaultRecords;
-  readonly pending: Set<Promise<void>>;
+  readonly pending: Set<Promise<unknown>>;
 }
 
 /** Writes new tokens, as often as it takes: nobody else has them. */
