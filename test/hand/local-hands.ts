@@ -11,7 +11,9 @@ import {
 import { releaseAll } from '../../activities/hands/local/release-all.ts';
 import type { ExecuteOptions, ExecuteOutcome } from '../../activities/hands/provider.ts';
 import { EnvironmentDefinition, type EnvironmentInput } from '../../protocol/environment.ts';
+import type { HandGrants } from '../../protocol/grant.ts';
 import type { HandInstance, ToolCall } from '../../protocol/hand.ts';
+import { type SessionResourceInput, SessionResourceSpecs } from '../../protocol/resource.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 /** Packages that isolation needs and this machine lacks. */
@@ -36,6 +38,10 @@ export interface LocalHands {
     name?: string;
     generation?: number;
     environment?: EnvironmentInput;
+    resources?: readonly SessionResourceInput[];
+    grants?: HandGrants;
+    /** Another worker's. */
+    provider?: LocalProvider;
   }): Promise<TestHand>;
   /** Another worker on the same state folder. */
   another(options?: Partial<LocalProviderOptions>): LocalProvider;
@@ -108,15 +114,18 @@ function open(
     stateFolder,
     provider,
     another,
-    async provision({ session = 'session', name = 'main', generation = 1, environment = {} } = {}) {
+    async provision(wanted = {}) {
+      const { session = 'session', name = 'main', generation = 1, environment = {} } = wanted;
       const hand = { session_id: session, chain_id: 'chain', name, generation };
       const definition = EnvironmentDefinition.parse(environment);
-      const { instance } = await provider.provision({
+      const by = wanted.provider ?? provider;
+      const { instance } = await by.provision({
         hand,
         environment: { id: null, version: null, definition },
-        resources: [],
+        resources: SessionResourceSpecs.parse(wanted.resources ?? []),
+        ...(wanted.grants === undefined ? {} : { grants: wanted.grants }),
       });
-      return toTestHand(provider, { ...hand, provider: 'local', instance });
+      return toTestHand(by, { ...hand, provider: 'local', instance });
     },
   };
   return { hands, providers };

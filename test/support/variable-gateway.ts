@@ -6,10 +6,12 @@ import { type AddressInfo, connect as connectPlain, type Socket } from 'node:net
 import { text } from 'node:stream/consumers';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
+import { openSocketFolder } from '../../activities/hands/local/hand-folder.ts';
 import { toBlockList } from '../../dial/public-addresses.ts';
 import { createAuthority } from '../../egress/certificate.ts';
 import { type CredentialUse, createCredentialUse } from '../../egress/credential-use.ts';
 import { type HandTokenInput, signToken } from '../../egress/hand-token.ts';
+import { type LocalListener, listenLocally } from '../../egress/local-listener.ts';
 import { createEgressProxy, type EgressProxy } from '../../egress/proxy.ts';
 import { createVariableSubstitution } from '../../egress/variable-substitution.ts';
 import type { CredentialAuth } from '../../protocol/credential.ts';
@@ -22,8 +24,9 @@ export const PLACEHOLDER = 'drover_placeholder_0123456789abcdef';
 export const HOST = 'api.test';
 export const OTHER = 'other.test';
 const KEY = { id: 'k1', secret: Buffer.alloc(32, 'k') };
-const KEYS = { signing: KEY, byId: new Map([[KEY.id, KEY]]) };
+export const KEYS = { signing: KEY, byId: new Map([[KEY.id, KEY]]) };
 const AUTHORITY = createAuthority();
+export const CERTIFICATE = AUTHORITY.certificate.toString();
 
 export interface Heard {
   readonly url: string;
@@ -78,6 +81,7 @@ export class VariableGateway {
   port = 0;
   private upstream: Upstream | undefined;
   private proxy: EgressProxy | undefined;
+  private local: LocalListener | undefined;
 
   constructor() {
     this.credentials = this.knowing({});
@@ -158,7 +162,16 @@ export class VariableGateway {
     this.port = (proxy.server.address() as AddressInfo).port;
   }
 
+  /** Hands of this machine reach it too. */
+  async listenLocally(stateFolder: string): Promise<void> {
+    const sockets = openSocketFolder(stateFolder);
+    this.local = await listenLocally(sockets, (socket, address) =>
+      this.proxy?.serve(socket, address),
+    );
+  }
+
   async stop(): Promise<void> {
+    this.local?.close();
     await this.proxy?.stop(0);
   }
 
@@ -206,7 +219,7 @@ export class VariableGateway {
     const tls = connectTls({
       socket,
       servername: options.serverName ?? options.host ?? HOST,
-      ca: AUTHORITY.certificate.toString(),
+      ca: CERTIFICATE,
       ALPNProtocols: options.protocols ?? ['http/1.1'],
     });
     await once(tls, 'secureConnect');
