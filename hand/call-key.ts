@@ -7,6 +7,9 @@ export function keyOf(key: CallKey): string {
   return JSON.stringify([key.session_id, key.call_id]);
 }
 
+/** Journal scope of provisioning. It is no session's: their ids are never empty. */
+export const SETUP_SCOPE = '';
+
 /** Hash of what a call does. Two inputs that differ only in the order of their fields are one. */
 export function inputHash(call: ToolCall): string {
   return createHash('sha256')

@@ -1,14 +1,18 @@
 import { closeSync, constants, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { createBashTool } from './bash-tool.ts';
+import { SETUP_SCOPE } from './call-key.ts';
+import { createCloneTool } from './clone-repository.ts';
 import { endProcesses } from './end-processes.ts';
 import { createFileTools } from './file-tools.ts';
 import { createHand } from './hand.ts';
 import { createHandProcesses } from './hand-processes.ts';
 import { openJournal } from './journal.ts';
 import { createOutputPipe } from './output-pipe.ts';
+import { runProgram } from './run-program.ts';
 import { serveHand } from './serve.ts';
 import type { HandSettings } from './settings.ts';
+import type { HandTool } from './tool.ts';
 
 // The daemon inside a sandbox. It speaks over its standard input and output and ends, with every
 // process of the hand, when its input does.
@@ -23,24 +27,31 @@ async function main(settings: HandSettings): Promise<void> {
   }
   const processes = createHandProcesses({ instance, ownsNamespace: settings.owns_namespace });
   const files = createFileTools({ folder: workspace, roots: [output, temporary] });
+  const variables = { ...ownVariables(), ...givenVariables(settings) };
   const bash = createBashTool({
     program: ['/bin/bash'],
     folder: workspace,
     outputFolder: output,
     pipe: createOutputPipe(`${temporary}/.output-${process.pid}`),
     processes,
-    variables: { ...ownVariables(), ...givenVariables(settings) },
+    variables,
   });
-  const hand = createHand({ journal: openJournal(journal), tools: { bash, ...files.tools } });
+  const calls = openJournal(journal);
+  const hand = createHand({ journal: calls, tools: { bash, ...files.tools } });
+  const setup = createHand({ journal: calls, tools: setupTools(workspace, variables) });
   const leave = async (): Promise<void> => {
-    hand.stopKeeping();
+    for (const one of [hand, setup]) one.stopKeeping();
     await endProcesses(processes.all, { graceMs: 0 });
     process.exit();
   };
   process.stdin.on('end', () => void leave());
   process.stdin.on('error', () => void leave());
   serveHand(
-    hand,
+    {
+      run: hand.run,
+      cancel: hand.cancel,
+      setUp: (call, watcher) => setup.run(SETUP_SCOPE, call, watcher),
+    },
     {
       type: 'hello',
       instance,
@@ -50,6 +61,22 @@ async function main(settings: HandSettings): Promise<void> {
     { input: process.stdin, output: process.stdout },
   );
   setTimeout(() => void files.preload(), PRELOAD_AFTER_MS).unref();
+}
+
+/** What provisioning may ask for; out of reach of sessions. */
+function setupTools(
+  workspace: string,
+  variables: NodeJS.ProcessEnv,
+): Readonly<Record<string, HandTool>> {
+  return {
+    clone_repository: createCloneTool({
+      variables,
+      folder: workspace,
+      run: runProgram,
+      wordsOfPath: (path, error) =>
+        `${path} cannot be written (${error instanceof Error ? error.message : String(error)})`,
+    }),
+  };
 }
 
 /** What this process was given, without what is the daemon's own. */

@@ -144,7 +144,8 @@ export function mountPathOf(resource: SessionResourceSpec): string {
   return `/workspace/${repositoryName(resource.url)}`;
 }
 
-function repositoryName(url: string): string {
+/** What a repository is called by its address: letters, digits, dots, dashes and underscores. */
+export function repositoryName(url: string): string {
   const last = url
     .replace(/[?#].*$/, '')
     .replace(/\/+$/, '')

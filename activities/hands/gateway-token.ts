@@ -1,15 +1,19 @@
 import { ApplicationFailure } from '@temporalio/common';
+import { gitVariables } from '../../egress/git-variables.ts';
 import { type HandToken, signToken } from '../../egress/hand-token.ts';
 import type { EgressKeys } from '../../egress/keys.ts';
 import { MAX_TOKEN_CHARACTERS } from '../../egress/proxy.ts';
 import { proxyVariables } from '../../egress/proxy-variables.ts';
 import { FAILURE } from '../../protocol/failure.ts';
 import type { ProvisionInput } from '../../protocol/hand.ts';
+import { withCredential } from '../../protocol/resource.ts';
+import { gatewayRepositories } from './gateway-repositories.ts';
 
 // What a hand is told of the gateway, and the gateway of the hand, by whatever provider.
 
 /** A hand as far as its way out depends on it. */
 export interface WayOut extends Pick<ProvisionInput, 'grants'> {
+  readonly resources?: ProvisionInput['resources'];
   readonly environment: Pick<ProvisionInput['environment'], 'definition'>;
 }
 
@@ -17,7 +21,16 @@ export interface WayOut extends Pick<ProvisionInput, 'grants'> {
  * The hand has credentials to use: then everything that leaves it goes through the gateway, also where
  * its network is not limited, so that nothing comes back to it unread.
  */
-export function usesCredentials({ environment, grants }: WayOut): boolean {
+export function usesCredentials(input: WayOut): boolean {
+  return hasRepositories(input) || usesVariables(input);
+}
+
+/** Through the gateway, whatever other network there is or is not. */
+export function hasRepositories({ resources = [] }: WayOut): boolean {
+  return withCredential(resources).length > 0;
+}
+
+function usesVariables({ environment, grants }: WayOut): boolean {
   const { networking } = environment.definition;
   // Without a network a variable is a placeholder and no more.
   const isOnline = networking.type === 'unrestricted' || networking.allowed_hosts.length > 0;
@@ -37,7 +50,7 @@ export interface TokenHolder {
  * @throws {ApplicationFailure} It names more than a request can carry.
  */
 export function gatewayToken(keys: EgressKeys, input: ProvisionInput, holder: TokenHolder): string {
-  const { hand, environment, grants } = input;
+  const { hand, environment, grants, resources } = input;
   const { networking } = environment.definition;
   const token = signToken(keys, {
     session: hand.session_id,
@@ -48,6 +61,7 @@ export function gatewayToken(keys: EgressKeys, input: ProvisionInput, holder: To
     addresses: [...holder.addresses],
     hosts: networking.type === 'limited' ? networking.allowed_hosts : null,
     variables: [...(grants?.variables ?? [])],
+    repositories: [...gatewayRepositories(resources)],
     expires: holder.expires,
   } satisfies Partial<HandToken>);
   if (token.length <= MAX_TOKEN_CHARACTERS) return token;
@@ -67,11 +81,19 @@ export function placeholders({ grants }: WayOut): Readonly<Record<string, string
   );
 }
 
-/**
- * Variables by which the commands of a hand find the gateway.
- *
- * @param address Where the hand reaches it, like `10.0.0.5:3128`.
- */
-export function gatewayVariables(address: string, token: string): Readonly<Record<string, string>> {
-  return proxyVariables(`http://hand:${token}@${address}`);
+/** What a hand's commands show the gateway, and where. */
+export interface GatewayAccess {
+  /** Where the hand reaches it, like `10.0.0.5:3128`. */
+  readonly address: string;
+  readonly token: string;
+  readonly hasRepositories: boolean;
+}
+
+/** Variables by which the commands of a hand find the gateway. */
+export function gatewayVariables(access: GatewayAccess): Readonly<Record<string, string>> {
+  const { address, token } = access;
+  return {
+    ...proxyVariables(`http://hand:${token}@${address}`),
+    ...(access.hasRepositories ? gitVariables(`http://${address}`, token) : {}),
+  };
 }

@@ -1,6 +1,7 @@
+import type { ProgramEnd } from '../../hand/run-program.ts';
 import type { HandTool } from '../../hand/tool.ts';
 import { SANDBOX } from './layout.ts';
-import { type ProgramEnd, runProgram } from './run-program.ts';
+import { runConfined } from './run-confined.ts';
 
 type Command = readonly [string, ...string[]];
 
@@ -80,7 +81,7 @@ export function createInstallTool(variables: NodeJS.ProcessEnv): HandTool {
       if (manager === undefined) return failed(`${name} is no manager of packages that is known.`);
       call.onStart();
       for (const command of manager.commands(packages)) {
-        const end = await runProgram(command, {
+        const end = await runConfined(command, {
           folder: SANDBOX.home,
           variables: { ...variables, ...VARIABLES },
           call,

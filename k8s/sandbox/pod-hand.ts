@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { keyOf } from '../../hand/call-key.ts';
+import { keyOf, SETUP_SCOPE } from '../../hand/call-key.ts';
 import {
   ConfigurationConflictError,
   type HandConfiguration,
@@ -24,9 +24,6 @@ export interface PodHandOptions {
   /** Tools of provisioning, which no session reaches. */
   createSetupTools(configuration: HandConfiguration): Tools;
 }
-
-/** Journal scope of provisioning. It is no session's: their ids are never empty. */
-const SETUP_SCOPE = '';
 
 /** Whether a key of the journal is that of a call of provisioning, which each sandbox runs anew. */
 export function isSetupKey(key: string): boolean {

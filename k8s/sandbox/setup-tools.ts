@@ -1,6 +1,9 @@
-import { createCloneTool } from './clone-repository.ts';
+import { createCloneTool } from '../../hand/clone-repository.ts';
 import { createInstallTool } from './install-packages.ts';
+import { SANDBOX } from './layout.ts';
+import { wordsOfPath } from './path-failure.ts';
 import type { Tools } from './pod-hand.ts';
+import { runConfined } from './run-confined.ts';
 
 export interface SetupToolsOptions {
   /** Environment of the programs that they run. */
@@ -11,6 +14,11 @@ export interface SetupToolsOptions {
 export function createSetupTools({ variables }: SetupToolsOptions): Tools {
   return {
     install_packages: createInstallTool(variables),
-    clone_repository: createCloneTool(variables),
+    clone_repository: createCloneTool({
+      variables,
+      folder: SANDBOX.workspace,
+      run: runConfined,
+      wordsOfPath,
+    }),
   };
 }

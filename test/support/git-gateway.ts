@@ -1,14 +1,18 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { LocalGateway } from '../../activities/hands/local/give-access.ts';
+import { openSocketFolder, openStateFolder } from '../../activities/hands/local/hand-folder.ts';
 import { toBlockList } from '../../dial/public-addresses.ts';
+import { openEgressFolder, readAuthorityCertificate } from '../../egress/authority-file.ts';
 import { createCredentialUse } from '../../egress/credential-use.ts';
 import { createGitService } from '../../egress/git-service.ts';
 import { gitVariables } from '../../egress/git-variables.ts';
 import { type HandTokenInput, signToken, type TokenRepository } from '../../egress/hand-token.ts';
 import { readKeys } from '../../egress/keys.ts';
+import { listenLocally } from '../../egress/local-listener.ts';
 import { createEgressProxy } from '../../egress/proxy.ts';
 import type { Refusal } from '../../egress/refusal.ts';
 import type { CredentialSecret } from '../../vault/vault.ts';
@@ -16,6 +20,8 @@ import type { CredentialSecret } from '../../vault/vault.ts';
 /** The gateway as the role `egress` composes it, with its git service, in this process. */
 export interface GitGateway {
   readonly url: string;
+  /** Of its keys. */
+  readonly folder: string;
   /** What was refused, oldest first. */
   readonly refusals: readonly Refusal[];
   /** Credentials by id. */
@@ -26,18 +32,27 @@ export interface GitGateway {
   token(repositories: readonly TokenRepository[], change?: Partial<HandTokenInput>): string;
   /** Environment of a hand's commands. */
   variables(token: string): Readonly<Record<string, string>>;
+  /** What providers of local hands are told of it. */
+  readonly local: LocalGateway;
+  /** Serves the hands of a state folder too. */
+  serveLocally(stateFolder: string): Promise<void>;
+  endLocally(): void;
   close(): Promise<void>;
 }
 
-const KEY = `k1 ${Buffer.alloc(32, 'k').toString('base64')}\n`;
-
 export async function startGitGateway(
-  options: { readonly privateNetworks?: readonly string[]; readonly idleMs?: number } = {},
+  options: {
+    readonly privateNetworks?: readonly string[];
+    readonly idleMs?: number;
+    /** Takes the tokens of this one too. */
+    readonly keysOf?: GitGateway;
+  } = {},
 ): Promise<GitGateway> {
   const { privateNetworks = ['127.0.0.0/8'], idleMs = 20_000 } = options;
   const folder = mkdtempSync(join(tmpdir(), 'drover-gateway-'));
-  const keysPath = join(folder, 'keys');
-  writeFileSync(keysPath, KEY, { mode: 0o600 });
+  const { keysOf } = options;
+  if (keysOf !== undefined) cpSync(keysOf.folder, folder, { recursive: true });
+  const keysPath = openEgressFolder(folder);
   const secrets = new Map<string, CredentialSecret>();
   const refusals: Refusal[] = [];
   const credentials = createCredentialUse({
@@ -82,8 +97,10 @@ export async function startGitGateway(
   proxy.server.listen(0, '127.0.0.1');
   await once(proxy.server, 'listening');
   const url = `http://127.0.0.1:${(proxy.server.address() as AddressInfo).port}`;
+  const closers: (() => void)[] = [];
   const self: GitGateway = {
     url,
+    folder,
     refusals,
     secrets,
     checkHeld: () => {},
@@ -102,7 +119,22 @@ export async function startGitGateway(
         ...change,
       }),
     variables: (token) => gitVariables(url, token),
+    local: {
+      readKeys: () => readKeys(keysPath),
+      readCertificate: () => readAuthorityCertificate(keysPath),
+    },
+    async serveLocally(stateFolder) {
+      const sockets = openSocketFolder(openStateFolder(stateFolder));
+      const { close } = await listenLocally(sockets, (socket, address) =>
+        proxy.serve(socket, address),
+      );
+      closers.push(close);
+    },
+    endLocally() {
+      for (const close of closers.splice(0)) close();
+    },
     async close() {
+      self.endLocally();
       proxy.server.closeAllConnections();
       await proxy.stop(0);
       rmSync(folder, { recursive: true });

@@ -8,6 +8,7 @@ import type { ProvisionInput } from '../../../protocol/hand.ts';
 import {
   gatewayToken,
   gatewayVariables,
+  hasRepositories,
   placeholders,
   usesCredentials,
   type WayOut,
@@ -85,7 +86,12 @@ export async function egressAccess(
     addresses: addressesOf(hand.pod),
     expires: expiryOf(hand.job),
   });
-  const variables = { ...held, ...gatewayVariables(await addressOf(egress), token) };
+  const way = {
+    address: await addressOf(egress),
+    token,
+    hasRepositories: hasRepositories(input),
+  };
+  const variables = { ...held, ...gatewayVariables(way) };
   if (!usesCredentials(input)) return { variables };
   return { variables, authority: fromKeys(egress.readCertificate) };
 }

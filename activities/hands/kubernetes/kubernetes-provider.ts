@@ -101,6 +101,7 @@ export function createKubernetesProvider(options: KubernetesProviderOptions): Ku
 
 class KubernetesHands implements KubernetesProvider {
   readonly supports = SUPPORTS;
+  readonly supportsResources = ['github_repository', 'file'] as const;
   readonly #options: KubernetesProviderOptions;
   readonly #cluster: HandCluster;
   readonly #streams: HandStreams;

@@ -37,7 +37,11 @@ export async function openCommandAccess(
   }
   const { port, close } = await openGatewayRelay(gateway);
   const address = isolation === 'required' ? INSIDE : `127.0.0.1:${port}`;
-  const proxies = gatewayVariables(address, gateway.token);
+  const proxies = gatewayVariables({
+    address,
+    token: gateway.token,
+    hasRepositories: gateway.has_repositories,
+  });
   tell({
     ...variables,
     ...proxies,

@@ -4,7 +4,7 @@ import type { EgressKeys } from '../../../egress/keys.ts';
 import { gatewaySocket } from '../../../egress/local-listener.ts';
 import { FAILURE } from '../../../protocol/failure.ts';
 import type { ProvisionInput } from '../../../protocol/hand.ts';
-import { gatewayToken, placeholders, usesCredentials } from '../gateway-token.ts';
+import { gatewayToken, hasRepositories, placeholders, usesCredentials } from '../gateway-token.ts';
 import { writeHandAccess } from './hand-access.ts';
 import { openHandFolder, openSocketFolder } from './hand-folder.ts';
 
@@ -30,7 +30,7 @@ export function giveAccess(
   { stateFolder, gateway }: { readonly stateFolder: string; readonly gateway?: LocalGateway },
 ): void {
   const variables = placeholders(input);
-  if (Object.keys(variables).length === 0) return;
+  if (Object.keys(variables).length === 0 && !usesCredentials(input)) return;
   const folder = openHandFolder(stateFolder, input.hand);
   if (!usesCredentials(input)) {
     writeHandAccess(folder, instance, { variables, gateway: null });
@@ -48,6 +48,7 @@ export function giveAccess(
       socket: gatewaySocket(openSocketFolder(stateFolder)),
       hand: instance,
       token,
+      has_repositories: hasRepositories(input),
       authority: gateway.readCertificate(),
     },
   });

@@ -17,6 +17,8 @@ export const HandAccess = z.object({
       /** The hand's key, by which the supervisor presents it. */
       hand: z.string(),
       token: z.string(),
+      /** Whether it serves repositories to this hand. */
+      has_repositories: z.boolean(),
       /** PEM of its authority. */
       authority: z.string(),
     })

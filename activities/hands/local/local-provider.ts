@@ -1,6 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
 import { ApplicationFailure } from '@temporalio/common';
 import type { CallResult } from '../../../hand/wire.ts';
 import { assertNever } from '../../../protocol/assert-never.ts';
@@ -10,7 +8,6 @@ import type {
   HandInstance,
   HandName,
   ProvisionInput,
-  ReleasedHand,
   ReleaseInput,
 } from '../../../protocol/hand.ts';
 import { createHandConnection, type HandConnection } from '../hand-connection.ts';
@@ -22,14 +19,17 @@ import type {
   ProvisionedHand,
   ProvisionOptions,
 } from '../provider.ts';
+import { refuseOutOfReach } from '../refuse-out-of-reach.ts';
+import { type CloneStep, cloneCalls } from './clone-calls.ts';
 import { endSupervisor, fence } from './end-supervisor.ts';
 import { giveAccess, type LocalGateway } from './give-access.ts';
 import { findHandFolder, openHandFolder, openStateFolder } from './hand-folder.ts';
 import { resultOfLostCall } from './lost-call.ts';
+import { isAnothers, openSocket, presentInstance } from './present-instance.ts';
 import { hiddenPaths } from './readable-paths.ts';
 import { removeFolder } from './remove-folder.ts';
 import { startSupervisor } from './start-supervisor.ts';
-import { isAlive, readRecord, type SupervisorRecord } from './supervisor-record.ts';
+import { readRecord } from './supervisor-record.ts';
 import type { Isolation, SupervisorSettings } from './supervisor-settings.ts';
 
 export interface LocalProviderOptions {
@@ -37,6 +37,8 @@ export interface LocalProviderOptions {
   readonly stateFolder: string;
   /** `unconfined` runs hands with all that this user may do: for an operator to choose. */
   readonly isolation: Isolation;
+  /** Files and folders outside the state folder that isolated hands may not read. */
+  readonly secretPaths?: readonly string[];
   /** For hands with credentials to use. Default: such hands are refused. */
   readonly gateway?: LocalGateway;
   /** `PATH` of hands and of the programs that isolate them. Default: the system's folders. */
@@ -52,7 +54,10 @@ export interface LocalProvider extends HandProvider {
 
 const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const GONE = new HandGoneError('The hand was ended.');
-const WANTED = { abandoned: new AbortController().signal };
+const UNWATCHED: ProvisionOptions = {
+  onWaiting: () => {},
+  abandoned: new AbortController().signal,
+};
 const PROVISION_ATTEMPTS = 5;
 /** A supervisor outlives the idle release of its session by this, so that the release comes first. */
 const LEASE_MARGIN_MS = 60_000;
@@ -69,6 +74,7 @@ export function createLocalProvider(options: LocalProviderOptions): LocalProvide
 }
 
 class LocalHands implements LocalProvider {
+  readonly supportsResources = ['github_repository'] as const;
   readonly #options: LocalProviderOptions;
   readonly #stateFolder: string;
   /** One standing connection for each instance that this worker uses. */
@@ -81,8 +87,11 @@ class LocalHands implements LocalProvider {
 
   async provision(
     input: ProvisionInput,
-    { abandoned }: Pick<ProvisionOptions, 'abandoned'> = WANTED,
+    options: ProvisionOptions = UNWATCHED,
   ): Promise<ProvisionedHand> {
+    const { abandoned } = options;
+    refuseOutOfReach(input);
+    const clones = cloneCalls(input, findHandFolder(this.#stateFolder, input.hand));
     if (process.platform !== 'linux') {
       const message = `Local hands need Linux; this worker runs on ${process.platform}.`;
       throw failure(FAILURE.sandboxIsolationMissing, message, { nonRetryable: true });
@@ -92,10 +101,13 @@ class LocalHands implements LocalProvider {
       const provisioned =
         (await presentInstance(root, input, this.#options.isolation)) ?? (await this.#start(input));
       if (provisioned === undefined) continue;
-      if (await this.#isReady({ ...input.hand, ...provisioned }, abandoned)) return provisioned;
+      const hand = { ...input.hand, ...provisioned };
+      if (await this.#isReady(hand, abandoned)) {
+        const isSetUp = await this.#isSetUp(hand, clones, options);
+        if (isSetUp) return provisioned;
+      }
       // It answers nobody, or nobody wants it: as it is, it serves no later attempt either.
-      const record = readRecord(root);
-      if (record?.instance === provisioned.instance) await endSupervisor(record);
+      await this.#giveUp(hand);
       if (abandoned.aborted) break;
     }
     const { session_id, name } = input.hand;
@@ -159,6 +171,41 @@ class LocalHands implements LocalProvider {
     return false;
   }
 
+  /**
+   * False when it is gone, or not wanted any more.
+   *
+   * @throws {ApplicationFailure} A repository cannot be cloned: the hand is ended.
+   */
+  async #isSetUp(
+    hand: HandName & ProvisionedHand,
+    clones: readonly CloneStep[],
+    { onWaiting, abandoned }: ProvisionOptions,
+  ): Promise<boolean> {
+    try {
+      for (const { title, call } of clones) {
+        onWaiting(title);
+        const onProgress = ({ tail }: { readonly tail: string }): void =>
+          onWaiting(`${title}: ${tail}`);
+        // Each instance looks anew whether it is there.
+        const own = { ...call, id: `${call.id}-${hand.instance}` };
+        const { text, is_error } = await this.#connectionTo(hand).setUp(own, {
+          detach: abandoned,
+          onProgress,
+        });
+        if (is_error) throw failure(FAILURE.sandboxSetupFailed, text, { nonRetryable: true });
+      }
+      return true;
+    } catch (error) {
+      if (error instanceof ApplicationFailure && error.type === FAILURE.sandboxSetupFailed) {
+        await this.#giveUp(hand);
+        throw error;
+      }
+      if (!abandoned.aborted && !(error instanceof HandGoneError)) throw error;
+      this.#forget(hand.instance, GONE);
+      return false;
+    }
+  }
+
   /** Undefined when another worker's supervisor was faster. */
   async #start(input: ProvisionInput): Promise<ProvisionedHand | undefined> {
     const settings = settingsFor(input, this.#stateFolder, this.#options);
@@ -201,61 +248,22 @@ class LocalHands implements LocalProvider {
     return connection;
   }
 
+  async #giveUp(hand: HandName & ProvisionedHand): Promise<void> {
+    this.#forget(hand.instance, GONE);
+    const record = readRecord(findHandFolder(this.#stateFolder, hand).root);
+    if (record?.instance === hand.instance) await endSupervisor(record);
+  }
+
   #forget(instance: string, reason: Error): void {
     this.#connections.get(instance)?.close(reason);
     this.#connections.delete(instance);
   }
 }
 
-/** The instance that has the hand already. One that may not be used any more is ended. */
-async function presentInstance(
-  root: string,
-  { hand }: ProvisionInput,
-  isolation: Isolation,
-): Promise<ProvisionedHand | undefined> {
-  const record = readRecord(root);
-  if (record === undefined) return undefined;
-  if (record.generation > hand.generation) {
-    const message = `Hand ${hand.name} of session ${hand.session_id} is at generation ${record.generation} already.`;
-    throw ApplicationFailure.create({
-      type: FAILURE.sandboxSuperseded,
-      message,
-      nonRetryable: true,
-      details: [record.generation],
-    });
-  }
-  if (record.generation === hand.generation && isUsable(record, isolation)) {
-    return { instance: record.instance };
-  }
-  await endSupervisor(record);
-  return undefined;
-}
-
-/** A later generation's, or another instance than the one that is meant. */
-function isAnothers(record: SupervisorRecord, { instance, generation }: ReleasedHand): boolean {
-  return instance === null ? record.generation > generation : record.instance !== instance;
-}
-
-/** A hand that was made unconfined is not used by a worker that requires isolation. */
-function isUsable(record: SupervisorRecord, isolation: Isolation): boolean {
-  return isAlive(record) && (isolation === 'unconfined' || record.isolation === 'required');
-}
-
-async function openSocket(root: string, instance: string, isolation: Isolation): Promise<Socket> {
-  const record = readRecord(root);
-  if (record?.instance !== instance || !isUsable(record, isolation)) {
-    throw new HandGoneError(`Hand instance ${instance} has ended.`);
-  }
-  const socket = connect(record.socket);
-  await once(socket, 'connect');
-  // A hand that idles must not keep a worker from ending.
-  return socket.unref();
-}
-
 function settingsFor(
   { hand, environment }: ProvisionInput,
   stateFolder: string,
-  { isolation, path = SYSTEM_PATH }: LocalProviderOptions,
+  { isolation, path = SYSTEM_PATH, secretPaths = [] }: LocalProviderOptions,
 ): SupervisorSettings {
   const { networking, idle_release_seconds } = environment.definition;
   const idleMs = idle_release_seconds * 1000;
@@ -268,7 +276,7 @@ function settingsFor(
     instance: randomUUID(),
     isolation,
     networking,
-    hidden_paths: hiddenPaths(stateFolder),
+    hidden_paths: hiddenPaths(stateFolder, secretPaths),
     idle_ms: Math.min(idleMs + Math.min(idleMs, LEASE_MARGIN_MS), MAX_TIMER_MS),
     path,
   };

@@ -76,7 +76,7 @@ export function createRelay(
           return;
         }
         const id = `${name}:${request.id}`;
-        if (request.type === 'run') {
+        if (request.type === 'run' || request.type === 'set_up') {
           running.add(id);
           on.onCalls(running.size);
         }

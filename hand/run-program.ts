@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
-import type { RunningCall } from '../../hand/tool.ts';
-import { confined } from './confined.ts';
+import type { RunningCall } from './tool.ts';
 
 /** A program of setting up, which talks to nobody. */
 export interface ProgramOptions {
@@ -17,15 +16,12 @@ export type ProgramEnd =
 
 const MAX_SAID_BYTES = 4_000;
 const PROGRESS_MS = 200;
-/** As `confine` ends when there is no such program. */
-const NOT_FOUND = 127;
 
 /** Runs a program to its end, keeping the end of what it says. */
 export function runProgram(
-  command: readonly [string, ...string[]],
+  [program, ...words]: readonly [string, ...string[]],
   { folder, variables, call }: ProgramOptions,
 ): Promise<ProgramEnd> {
-  const [program, ...words] = confined(command);
   const child = spawn(program, words, {
     cwd: folder,
     env: variables,
@@ -52,7 +48,6 @@ export function runProgram(
     });
     child.once('close', (code, signal) => {
       const said = readable(kept).trim();
-      if (code === NOT_FOUND && said === notFound(command)) resolve({ type: 'missing' });
       const how = signal === null ? `exit ${code}` : `killed by ${signal}`;
       resolve({ type: 'exited', succeeded: code === 0, said: said === '' ? how : said });
     });
@@ -60,10 +55,6 @@ export function runProgram(
     clearInterval(progress);
     call.signal.removeEventListener('abort', stop);
   });
-}
-
-function notFound([program]: readonly [string, ...string[]]): string {
-  return `confine: ${program}: No such file or directory`;
 }
 
 /** A line that was written over is what it was written over with. */
