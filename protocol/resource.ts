@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { bounded } from './bounded.ts';
+import { CredentialReference } from './credential.ts';
 
 /** Git must not take it for an option, and no secret may enter the history. */
 const RemoteUrl = z
@@ -33,8 +34,6 @@ const Checkout = z.discriminatedUnion('type', [
   }),
 ]);
 
-const CredentialId = z.string().min(1).max(128);
-
 /** Name of a branch or tag, in which `*` stands for any run of characters, slashes too. */
 const RefPattern = z
   .string()
@@ -63,7 +62,7 @@ const GithubRepository = z
     type: z.literal('github_repository'),
     url: RemoteUrl,
     /** With it the hand reaches the repository through the gateway, which alone has the secret. */
-    credential: z.strictObject({ vault_id: CredentialId, credential_id: CredentialId }).nullish(),
+    credential: CredentialReference.nullish(),
     /** Needs a credential. Default: nothing may be pushed. */
     push: RepositoryPush.nullish(),
     /** Default: the remote's default branch. */

@@ -75,6 +75,16 @@ export const SessionInput = z.preprocess(
         .custom<Continued>((value) => typeof value === 'object' && value !== null)
         .optional(),
     })
+    .superRefine(({ resources, vault_ids }, context) => {
+      for (const [index, resource] of resources.entries()) {
+        if (resource.type !== 'github_repository' || resource.credential == null) continue;
+        const { vault_id } = resource.credential;
+        if (vault_ids.includes(vault_id)) continue;
+        const path = ['resources', index, 'credential', 'vault_id'];
+        const message = `"${vault_id}" is not in vault_ids, which name what a session may use`;
+        context.addIssue({ code: 'custom', path, message });
+      }
+    })
     .superRefine(({ environment, hands, resources }, context) => {
       const main = hands?.[MAIN_HAND];
       if (main === undefined) return;

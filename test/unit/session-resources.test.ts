@@ -75,11 +75,20 @@ test('with a credential → what it may push, nothing by default', () => {
     { ...repository('http://b/two'), credential: CREDENTIAL, push: { branches: ['drover/*'] } },
     repository('https://a/three'),
   ];
-  const parsed = SessionInput.parse({ resources });
+  const parsed = SessionInput.parse({ resources, vault_ids: ['v'] });
   expect(withCredential(parsed.resources)).toMatchObject([
     { url: 'https://a/one' },
     { push: { branches: ['drover/*'], tags: [], force: false, delete: false } },
   ]);
+});
+
+test('a vault that the session does not name → refused, naming it', () => {
+  const resources = [{ ...repository('https://a/one'), credential: CREDENTIAL }];
+  const parsed = SessionInput.safeParse({ resources, vault_ids: ['other'] });
+  expect(parsed.error?.issues[0]).toMatchObject({
+    path: ['resources', 0, 'credential', 'vault_id'],
+    message: '"v" is not in vault_ids, which name what a session may use',
+  });
 });
 
 test('more with a credential than a token can name → refused', () => {
