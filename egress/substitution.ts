@@ -1,10 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Transform } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
+import { toJsonText } from '../vault/written-forms.ts';
 import type { Header } from './forward-headers.ts';
 import { Refusal } from './refusal.ts';
 import { type Replacement, replaceAll, replacing } from './replace-bytes.ts';
-import { concealing, type PlacedValue, toJsonText } from './value-forms.ts';
+import { concealing, type PlacedValue } from './value-forms.ts';
 
 /** A variable's value, and where in a request it may be put. */
 export interface VariableValue extends PlacedValue {

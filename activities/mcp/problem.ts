@@ -36,7 +36,8 @@ export function toProblem(error: unknown, hasCredential: boolean): Problem {
   if (error instanceof ProtocolError) return protocolProblem(error);
   const tooLarge = causeOf(error, (cause) => cause instanceof AnswerTooLargeError);
   if (tooLarge !== undefined) {
-    return { kind: 'answer', isNotSent: false, mayPass: false, words: messageOf(tooLarge) };
+    const words = `${messageOf(tooLarge)}. The call may have taken effect; its result is lost`;
+    return { kind: 'answer', isNotSent: false, mayPass: false, words };
   }
   if (error instanceof SdkError && error.code === SdkErrorCode.RequestTimeout) {
     const words = 'it did not answer in time';
@@ -117,5 +118,7 @@ function innermost(error: unknown): string {
 }
 
 function messageOf(error: unknown): string {
+  // Its words quote what it could not read, cut anywhere.
+  if (error instanceof SyntaxError) return 'it answered with what is no JSON';
   return error instanceof Error ? error.message : String(error);
 }

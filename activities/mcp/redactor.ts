@@ -1,60 +1,53 @@
+import { WRITTEN_FORMS } from '../../vault/written-forms.ts';
+
 /** Takes secret values out of whatever a server sends back: it may echo what it was sent. */
 export interface Redactor {
   add(secret: string): void;
-  /** The text without the secrets, as they are, URL-encoded or in base64, at any place of it. */
+  /** The text without the secrets, however they are written, at any place of it. */
   redact(text: string): string;
+  /** JSON, all of whose texts are without them. */
+  redactJson(value: unknown): unknown;
 }
 
 const SHOWN = '[secret]';
 /** Less is no secret, and would be found everywhere. */
 const MIN_LENGTH = 4;
-/** The shortest run of base64 that is taken for one. */
-const MIN_ENCODED_LENGTH = 6;
+/** The shortest form that is taken for one. */
+const MIN_FORM_LENGTH = 6;
+/** What is nested deeper costs whoever reads it its stack. */
+const MAX_DEPTH = 1_000;
+const TOO_DEEP = '[nested too deeply to be shown]';
 
 export function createRedactor(): Redactor {
   const secrets = new Set<string>();
-  let spellings: readonly string[] = [];
+  let forms: readonly string[] = [];
+  const redact = (text: string): string =>
+    forms.reduce((clean, form) => clean.replaceAll(form, SHOWN), text);
+  const redactJson = (value: unknown, depth = 0): unknown => {
+    if (typeof value === 'string') return redact(value);
+    if (typeof value !== 'object' || value === null) return value;
+    if (depth === MAX_DEPTH) return TOO_DEEP;
+    if (Array.isArray(value)) return value.map((one) => redactJson(one, depth + 1));
+    const redacted = Object.entries(value).map(([name, one]): [string, unknown] => [
+      redact(name),
+      redactJson(one, depth + 1),
+    ]);
+    return Object.fromEntries(redacted);
+  };
   return {
     add(secret) {
       if (secret.length < MIN_LENGTH || secrets.has(secret)) return;
       secrets.add(secret);
       // Longest first: a shorter one may be part of it.
-      const all = new Set([...secrets].flatMap(spellingsOf));
-      spellings = [...all].sort((a, b) => b.length - a.length);
+      const all = new Set([...secrets].flatMap(formsOf));
+      forms = [...all].sort((a, b) => b.length - a.length);
     },
-    redact(text) {
-      let clean = text;
-      for (const spelling of spellings) clean = clean.replaceAll(spelling, SHOWN);
-      return clean;
-    },
+    redact,
+    redactJson: (value) => redactJson(value),
   };
 }
 
-function spellingsOf(secret: string): string[] {
-  const encoded = encodeURIComponent(secret);
-  return [
-    secret,
-    JSON.stringify(secret).slice(1, -1),
-    encoded,
-    encoded.replaceAll(/%[0-9A-F]{2}/g, (byte) => byte.toLowerCase()),
-    Buffer.from(secret).toString('hex'),
-    ...base64Spellings(secret),
-  ];
-}
-
-/**
- * Base64 packs three bytes into four characters, so that a secret within something longer has one
- * of three spellings, but for the characters at its ends, which its neighbours have a part in.
- */
-function base64Spellings(secret: string): string[] {
-  const bytes = Buffer.from(secret);
-  return [0, 1, 2].flatMap((offset) => {
-    const padded = Buffer.concat([Buffer.alloc(offset), bytes]);
-    const whole = padded.toString('base64').replace(/=+$/, '');
-    const start = Math.ceil((offset * 8) / 6);
-    const end = Math.floor((padded.length * 8) / 6);
-    const certain = whole.slice(start, end);
-    if (certain.length < MIN_ENCODED_LENGTH) return [];
-    return [certain, certain.replaceAll('+', '-').replaceAll('/', '_')];
-  });
+function formsOf(secret: string): string[] {
+  const others = WRITTEN_FORMS.map((write) => write(secret));
+  return [secret, ...others.filter(({ length }) => length >= MIN_FORM_LENGTH)];
 }

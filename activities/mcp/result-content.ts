@@ -54,11 +54,11 @@ export function readResult(
   redactor: Redactor,
 ): ServerResult {
   const { content = [], structuredContent, isError = false } = answer;
-  const parts = content.map((part) => redacted(part, redactor));
+  const parts = content.map((part) => redactor.redactJson(part));
   // Its text form is in the content, when a server keeps to the protocol.
   const isStructured = parts.length === 0 && structuredContent != null;
   const shown: Shown[] = isStructured
-    ? [{ block: text(JSON.stringify(redacted(structuredContent, redactor))) }]
+    ? [{ block: text(JSON.stringify(redactor.redactJson(structuredContent))) }]
     : roomForImages(parts).map(({ part, hasRoom }) => show(part, hasRoom));
   const texts = shown.flatMap(({ block }) => (block.type === 'text' ? [block.text] : []));
   const isText = texts.length === shown.length && !shown.some(({ isPartial }) => isPartial);
@@ -70,10 +70,6 @@ export function readResult(
       : { text: JSON.stringify(parts, null, 1), extension: 'json' },
     isPartial: shown.some(({ isPartial }) => isPartial),
   };
-}
-
-function redacted(value: unknown, redactor: Redactor): unknown {
-  return JSON.parse(redactor.redact(JSON.stringify(value)));
 }
 
 function roomForImages(

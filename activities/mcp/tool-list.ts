@@ -20,7 +20,7 @@ export interface CheckedTools {
 const Tool = z.looseObject({
   name: z.string().min(1),
   description: z.string().optional(),
-  inputSchema: z.unknown(),
+  inputSchema: z.unknown().optional(),
 });
 
 /** Takes what can be offered to a model out of a server's list: one bad tool costs only itself. */
@@ -35,7 +35,7 @@ export function checkTools(
   let room = MAX_LIST_BYTES;
   let left = 0;
   for (const [index, raw] of listed.entries()) {
-    const checked = checkTool(raw, index, redactor);
+    const checked = checkTool(redactor.redactJson(raw), index);
     const name = 'tool' in checked ? checked.tool.name : checked.name;
     if (name !== undefined && mcpPermission(toolset, name) === undefined) continue;
     if ('problem' in checked) {
@@ -59,7 +59,7 @@ type Checked =
   | { readonly tool: McpTool }
   | { readonly problem: string; readonly name: string | undefined };
 
-function checkTool(raw: unknown, index: number, redactor: Redactor): Checked {
+function checkTool(raw: unknown, index: number): Checked {
   const parsed = Tool.safeParse(raw);
   if (!parsed.success) {
     const name = Object(raw)?.name;
@@ -71,11 +71,11 @@ function checkTool(raw: unknown, index: number, redactor: Redactor): Checked {
   const { name, description, inputSchema } = parsed.data;
   const problem = sizeProblem(parsed.data) ?? inputSchemaProblem(inputSchema);
   if (problem !== undefined) return { problem: `${show(name)}: ${problem}`, name };
-  const input_schema = JSON.parse(redactor.redact(JSON.stringify(inputSchema)));
+  const input_schema = inputSchema as McpTool['input_schema'];
   if (description === undefined || description.trim() === '') {
     return { tool: { name, input_schema } };
   }
-  return { tool: { name, description: redactor.redact(description), input_schema } };
+  return { tool: { name, description, input_schema } };
 }
 
 function sizeProblem(tool: z.infer<typeof Tool>): string | undefined {

@@ -37,6 +37,8 @@ export interface TokenEndpointOptions {
   readonly lifetimeS?: number;
   /** Answers without another refresh token; the one there stays good. */
   readonly keepsRefreshToken?: boolean;
+  /** Default: some random token. */
+  makeToken?(kind: 'at' | 'rt'): string;
 }
 
 /**
@@ -46,6 +48,7 @@ export interface TokenEndpointOptions {
 export async function startTokenEndpoint(
   options: TokenEndpointOptions = {},
 ): Promise<TokenEndpoint> {
+  const token = options.makeToken ?? randomToken;
   const state = {
     accessToken: token('at'),
     refreshToken: token('rt'),
@@ -142,6 +145,6 @@ function send(response: ServerResponse, status: number, body: string): void {
   response.end(body);
 }
 
-function token(kind: string): string {
+function randomToken(kind: 'at' | 'rt'): string {
   return `${kind}-${randomBytes(12).toString('hex')}`;
 }

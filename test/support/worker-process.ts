@@ -4,6 +4,8 @@ import { stop } from './dev-server.ts';
 import { waitFor } from './wait-for.ts';
 
 const MAIN = fileURLToPath(new URL('../../workers/main.ts', import.meta.url));
+/** A machine with other things to do is slow to load a program. */
+const STARTS_WITHIN_MS = 60_000;
 
 export interface WorkerProcess {
   /** Everything the current and earlier processes printed. */
@@ -15,16 +17,22 @@ export interface WorkerProcess {
   stop(): Promise<void>;
 }
 
-/** A real worker process, as `npm start` runs it. */
+/**
+ * A real worker process, as `npm start` runs it.
+ *
+ * @param wrap Command put in front of the worker's, which must become it.
+ */
 export async function startWorkerProcess(
   variables: Readonly<Record<string, string>>,
+  wrap: readonly string[] = [],
 ): Promise<WorkerProcess> {
   let output = '';
   let child: ChildProcess | undefined;
 
   async function respawn(): Promise<void> {
     const start = output.length;
-    const started = spawn(process.execPath, [MAIN], {
+    const [program = '', ...args] = [...wrap, process.execPath, MAIN];
+    const started = spawn(program, args, {
       env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...variables },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -34,10 +42,11 @@ export async function startWorkerProcess(
         output += chunk.toString();
       });
     }
-    await waitFor(`the worker to poll; it said: ${output.slice(start)}`, () => {
+    const isPolling = (): boolean => {
       if (started.exitCode !== null) throw new Error(`the worker ended: ${output.slice(start)}`);
       return output.slice(start).includes('drover worker: polling');
-    });
+    };
+    await waitFor('the worker to poll', isPolling, STARTS_WITHIN_MS);
   }
 
   await respawn();

@@ -24,7 +24,7 @@ export function createCanaries(): Canaries {
     spellings: spellingsOf(mark),
     named,
     make(name) {
-      const start = `${mark}.${name.replaceAll(/[^a-z0-9]/g, '-')}.`;
+      const start = `${mark}-${name.replaceAll(/[^a-z0-9]/g, '-')}-`;
       named.set(name, spellingsOf(start));
       return `${start}${SIGNS}${randomWord()}`;
     },
