@@ -29,7 +29,7 @@ export interface CallAccess extends ServerAccess {
 /** What a server answers, as loosely as can be: nothing of it is lost for its form. */
 const Answer = z.looseObject({
   content: z.array(z.unknown()).optional(),
-  structuredContent: z.unknown(),
+  structuredContent: z.unknown().optional(),
   isError: z.boolean().optional(),
 });
 

@@ -8,7 +8,7 @@ export class AnswerTooLargeError extends Error {
   override readonly name = 'AnswerTooLargeError';
 
   constructor() {
-    super(`the server answered with more than ${MAX_ANSWER_BYTES / 1024 / 1024} MiB`);
+    super(`more than ${MAX_ANSWER_BYTES / 1024 / 1024} MiB, which is not read`);
   }
 }
 

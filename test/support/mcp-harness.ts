@@ -1,0 +1,98 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { NativeConnection } from '@temporalio/worker';
+import { inject } from 'vitest';
+import { createMcpActivities } from '../../activities/mcp/activities.ts';
+import { createLastFailureReader } from '../../activities/mcp/last-failure.ts';
+import { createAuthority } from '../../activities/vault/authority.ts';
+import { createGrantActivities } from '../../activities/vault/grant.ts';
+import { createGuardedFetch } from '../../dial/guarded-fetch.ts';
+import { createHistorySource } from '../../log/history-source.ts';
+import type { SessionEvent } from '../../protocol/session-event.ts';
+import { vaultQueueOf } from '../../protocol/task-queue.ts';
+import { folderUrl, openStore } from '../../store/open-store.ts';
+import type { Store } from '../../store/store.ts';
+import { openVaultKeeper, type VaultKeeper } from '../../vault/keeper.ts';
+import { openVault } from '../../vault/open-vault.ts';
+import { createVaultWorker } from '../../workers/create-worker.ts';
+import { type Harness, type HarnessOptions, startHarness } from './harness.ts';
+import { makeVaultFolder } from './vault-folder.ts';
+
+export interface McpHarness extends Harness {
+  readonly keeper: VaultKeeper;
+  readonly store: Store;
+  readonly openStore: () => Promise<Store>;
+  /** Everything in the log of a session. */
+  eventsOf(sessionId: string): Promise<SessionEvent[]>;
+}
+
+export interface McpHarnessOptions extends Omit<HarnessOptions, 'hands'> {
+  readonly hands?: (openStore: () => Promise<Store>) => NonNullable<HarnessOptions['hands']>;
+  /** Default: servers on this machine may be dialled. */
+  readonly privateNetworks?: string;
+  /** Default: yes. */
+  readonly hasVaultWorker?: boolean;
+}
+
+/** A harness with a vault worker, a vault and a store of its own. */
+export async function startMcpHarness(options: McpHarnessOptions): Promise<McpHarness> {
+  const { hands, privateNetworks = '127.0.0.0/8', hasVaultWorker = true, ...rest } = options;
+  const folder = await makeVaultFolder({ DROVER_VAULT_PRIVATE_NETWORKS: privateNetworks });
+  const storeFolder = await mkdtemp(join(tmpdir(), 'drover-mcp-store-'));
+  const store = await openStore(folderUrl(storeFolder));
+  const opener = async (): Promise<Store> => store;
+  const harness = await startHarness({ ...rest, ...(hands ? { hands: hands(opener) } : {}) });
+  const keeper = openVaultKeeper(folder.settings());
+  const stopWorker = hasVaultWorker
+    ? await startVaultWorker(harness.taskQueue, folder.settings(), opener)
+    : async () => {};
+  return {
+    ...harness,
+    keeper,
+    store,
+    openStore: opener,
+    eventsOf: async (sessionId) => [...(await harness.log.read(sessionId))],
+    async stop() {
+      await harness.stop();
+      await stopWorker();
+      keeper.close();
+      await folder.remove();
+      await rm(storeFolder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** As `workers/main.ts` composes it. */
+export async function startVaultWorker(
+  sessionQueue: string,
+  settings: Parameters<typeof openVault>[0],
+  opener: () => Promise<Store>,
+): Promise<() => Promise<void>> {
+  const connection = await NativeConnection.connect({ address: inject('temporalAddress') });
+  const { workflowService: service } = connection;
+  const target = { connection, namespace: 'default' };
+  const vault = openVault(settings);
+  const source = createHistorySource({ service, namespace: 'default' });
+  const authority = createAuthority({ source, vault });
+  const { close, ...mcp } = createMcpActivities({
+    vault,
+    authority,
+    fetch: createGuardedFetch(settings),
+    openStore: opener,
+    lastFailure: createLastFailureReader({ service, namespace: 'default' }),
+  });
+  const worker = await createVaultWorker({
+    ...target,
+    taskQueue: vaultQueueOf(sessionQueue),
+    activities: { ...createGrantActivities({ vault, authority }), ...mcp },
+  });
+  const running = worker.run();
+  return async () => {
+    worker.shutdown();
+    await running;
+    await close();
+    await vault.close();
+    await connection.close();
+  };
+}
