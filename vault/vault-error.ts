@@ -12,6 +12,11 @@ export class VaultError extends Error {
     this.type = type;
   }
 
+  /** For programs. */
+  get code(): string {
+    return this.type;
+  }
+
   /** The same call may succeed later with nobody having changed it. */
   get isRetryable(): boolean {
     return this.type === FAILURE.vaultUnavailable || this.type === FAILURE.vaultSealed;

@@ -42,3 +42,13 @@ export function toCount(text: string): number {
   if (Number.isSafeInteger(count) && count > 0) return count;
   throw new InvalidArgumentError('give a whole number above 0.');
 }
+
+/** `key=value` as typed, several times. */
+export function readPairs(pairs: readonly string[], name: string): Record<string, string> {
+  const entries = pairs.map((pair) => {
+    const at = pair.indexOf('=');
+    if (at > 0) return [pair.slice(0, at), pair.slice(at + 1)] as const;
+    throw new InvalidInputError(`${name}: give key=value`);
+  });
+  return Object.fromEntries(entries);
+}

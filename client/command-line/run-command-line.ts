@@ -1,11 +1,13 @@
 import { Command, CommanderError, Option } from 'commander';
 import { addCodecCommands } from './codec-commands.ts';
 import { type RegisterWith, runCommand, runLocalCommand, type Streams } from './command-context.ts';
+import { addCredentialCommands } from './credential-commands.ts';
 import { EXIT } from './failure.ts';
 import { addFilesCommands } from './files-commands.ts';
 import { addReadCommands } from './read-commands.ts';
 import { addRegistryCommands } from './registry-commands.ts';
 import { addTalkCommands } from './talk-commands.ts';
+import { addVaultCommands } from './vault-commands.ts';
 
 /** Runs one command. Returns the exit code: 0, 1 when it failed, 2 when it was typed wrong. */
 export async function runCommandLine(
@@ -31,7 +33,10 @@ export async function runCommandLine(
   addRegistryCommands(program, register, 'agents');
   addRegistryCommands(program, register, 'environments');
   addFilesCommands(program, register);
-  addCodecCommands(program, registerWith(runLocalCommand));
+  const registerLocal = registerWith(runLocalCommand);
+  addVaultCommands(program, registerLocal);
+  addCredentialCommands(program, registerLocal);
+  addCodecCommands(program, registerLocal);
   try {
     await program.parseAsync([...args], { from: 'user' });
     return exitCode;
