@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Client } from '@temporalio/client';
 import type { NativeConnection } from '@temporalio/worker';
 import { createContainerProvider } from '../activities/hands/container/container-provider.ts';
@@ -45,7 +45,12 @@ export async function createHandProviders(
     return { local: container, container };
   }
   const gateway = gatewayKeys(openKeysPath(environment.egress));
-  const local = createLocalProvider({ stateFolder, isolation, gateway });
+  const local = createLocalProvider({
+    stateFolder,
+    isolation,
+    gateway,
+    secretPaths: secretPathsOf(environment),
+  });
   closing.defer(() => local.close());
   if (kubernetes === null) return { local };
   const { kubeconfig, namespace, sandboxImage, carriedBy, egress } = kubernetes;
@@ -65,6 +70,17 @@ export async function createHandProviders(
   return { local, kubernetes: provider };
 }
 
+/** A sandbox on this machine is of the same user: what only that user may read it could read too. */
+function secretPathsOf({ vault: { backend }, egress, payloadKeys }: WorkerEnvironment): string[] {
+  const ofVault =
+    backend.type === 'folder'
+      ? [backend.folder, ...(backend.key.type === 'file' ? [backend.key.path] : [])]
+      : [];
+  const keysPath = openKeysPath(egress);
+  const ofGateway = [keysPath, join(dirname(keysPath), 'ca.key')];
+  return [...ofVault, ...ofGateway, ...(payloadKeys === null ? [] : [payloadKeys])];
+}
+
 /** Read for each hand: they may change. */
 function gatewayKeys(keysPath: string) {
   return {
@@ -74,7 +90,7 @@ function gatewayKeys(keysPath: string) {
 }
 
 async function createContainers(
-  { containerDoors, stateFolder, store }: WorkerEnvironment,
+  { containerDoors, stateFolder, store, egress }: WorkerEnvironment,
   { connection, temporalNamespace, keys }: TemporalAccess,
   closing: AsyncDisposableStack,
 ): Promise<HandProvider> {
@@ -83,6 +99,7 @@ async function createContainers(
     claims: join(stateFolder, 'claims'),
     temporalNamespace,
     store: await openVerifiedStore(store),
+    gateway: gatewayKeys(openKeysPath(egress)),
   });
   closing.defer(() => container.close());
   const dataConverter = createClientConverter(keys);

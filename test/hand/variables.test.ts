@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -223,6 +223,23 @@ describe.skipIf(!IS_ISOLATED)(`what a hand could try, ${NEEDS}`, () => {
     );
   });
 });
+
+test.skipIf(!IS_ISOLATED || process.getuid?.() !== 0)(
+  `a secret that an operator keeps elsewhere → out of sight, ${NEEDS}`,
+  async () => {
+    const folder = mkdtempSync('/opt/drover-secret-');
+    const paths = [join(folder, 'hidden'), join(folder, 'seen')];
+    for (const path of paths) writeFileSync(path, VALUE, { mode: 0o600 });
+    try {
+      const provider = hands().another({ secretPaths: paths.slice(0, 1) });
+      const hiding = await hands().provision({ session: 'hiding', provider });
+      const said = await Promise.all(paths.map((path) => hiding.bash(`cat ${path}`)));
+      expect(said.map(({ text }) => text.includes(VALUE))).toEqual([false, true]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  },
+);
 
 /** What can be read of a process, in parts. */
 function memoryOf(pid: number): Buffer[] {

@@ -21,14 +21,17 @@ const ROOT_ONLY = [
  * What a sandbox may not read: people's homes, this program's own folder (where a `.env` may lie),
  * the state folder with everyone's workspaces, host sockets, and the temporary files of others. To
  * be asked by the worker: its supervisors have another home.
+ *
+ * @param secretPaths More of it, wherever an operator put it.
  */
-export function hiddenPaths(stateFolder: string): string[] {
+export function hiddenPaths(stateFolder: string, secretPaths: readonly string[] = []): string[] {
   const homes = [homedir(), userInfo().homedir, '/root', '/home'];
   const shared = ['/run', '/tmp', '/var/tmp', tmpdir()];
   const ofRoot = process.getuid?.() === 0 ? ROOT_ONLY.filter((path) => existsSync(path)) : [];
-  return [...new Set([...homes, ...shared, ...ofRoot, PACKAGE_ROOT, stateFolder])].filter(
-    (path) => path !== '/',
-  );
+  const secret = secretPaths.filter((path) => existsSync(path));
+  return [
+    ...new Set([...homes, ...shared, ...ofRoot, ...secret, PACKAGE_ROOT, stateFolder]),
+  ].filter((path) => path !== '/');
 }
 
 /** What the daemon needs of that: its program, Node, the SDK's toolset, the isolation's helpers. */
