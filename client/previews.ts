@@ -91,6 +91,8 @@ function textAfter(position: number, { offset, text }: RespondProgress): string 
 export interface PreviewOptions {
   /** Ends the iteration without an error. */
   readonly signal?: AbortSignal;
+  /** Between two looks. Default: 120. */
+  readonly intervalMs?: number;
 }
 
 /**
@@ -106,26 +108,28 @@ export type WatchPreviews = (
 const GLIMPSE_INTERVAL_MS = 120;
 
 /**
- * Previews of any number of watchers; those of one session share one poll, and without a watcher
+ * Previews of any number of watchers; those of one session and interval share one poll, and without a watcher
  * nothing is polled. Best effort: a failed look is skipped. Ends with the session.
  */
 export function createPreviews(readGlimpse: ReadGlimpse): WatchPreviews {
   const upcoming = new Map<string, Promise<Glimpse | undefined>>();
-  const next = (sessionId: string): Promise<Glimpse | undefined> => {
-    const shared = upcoming.get(sessionId);
+  const next = (sessionId: string, intervalMs: number): Promise<Glimpse | undefined> => {
+    const key = `${intervalMs} ${sessionId}`;
+    const shared = upcoming.get(key);
     if (shared !== undefined) return shared;
-    const glimpse = delay(GLIMPSE_INTERVAL_MS)
+    const glimpse = delay(intervalMs)
       .then(() => readGlimpse(sessionId))
       .catch(skipUnlessMissing)
-      .finally(() => upcoming.delete(sessionId));
-    upcoming.set(sessionId, glimpse);
+      .finally(() => upcoming.delete(key));
+    upcoming.set(key, glimpse);
     return glimpse;
   };
-  return async function* watch(sessionId, { signal } = {}) {
+  return async function* watch(sessionId, { signal, intervalMs = GLIMPSE_INTERVAL_MS } = {}) {
     let said: RespondProgress | undefined;
     let previous: Glimpse | undefined;
+    const aborted = untilAborted(signal);
     while (!signal?.aborted) {
-      const glimpse = await next(sessionId);
+      const glimpse = await Promise.race([next(sessionId, intervalMs), aborted]);
       if (glimpse === undefined) continue;
       yield* toPreviewEvents(said, glimpse.progress);
       yield* toActivityEvents(previous, glimpse);
@@ -134,6 +138,13 @@ export function createPreviews(readGlimpse: ReadGlimpse): WatchPreviews {
       if (!glimpse.open) return;
     }
   };
+}
+
+/** Never, without a signal. */
+function untilAborted(signal: AbortSignal | undefined): Promise<undefined> {
+  return new Promise((resolve) =>
+    signal?.addEventListener('abort', () => resolve(undefined), { once: true }),
+  );
 }
 
 function skipUnlessMissing(error: unknown): undefined {

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { createEventPrinter, type Output } from '../client/command-line/event-printer.ts';
 import { formatStopReason } from '../client/command-line/format-event.ts';
 import { styleFor } from '../client/command-line/style.ts';
-import { type WatchEnd, watchSession } from '../client/command-line/watch-session.ts';
+import { previewsFor, type WatchEnd, watchSession } from '../client/command-line/watch-session.ts';
 import { assertNever } from '../protocol/assert-never.ts';
 import { chooseSandbox } from './choose-sandbox.ts';
 import { directions } from './directions.ts';
@@ -58,7 +58,7 @@ export async function start(options: StartOptions, context: StartContext): Promi
       options.task ?? builtInMessage(platform.rehearsal),
     );
     for (const line of directions(platform, id, options)) printer.line(line);
-    const watched = { printer, previews: output.isTTY === true, untilIdle: options.once, signal };
+    const watched = { printer, previews: previewsFor(output), untilIdle: options.once, signal };
     const end = await watchSession(platform.drover, id, watched);
     if (!options.once) await untilAborted(signal);
     return exitCode(end, options, say);

@@ -1,6 +1,7 @@
-import { chmod, mkdir } from 'node:fs/promises';
+import { chmod } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { makeFolder } from '../store/make-folder.ts';
 
 /** Everything that outlives a start, in one folder. */
 export interface StateFolder {
@@ -31,7 +32,7 @@ export async function openStateFolder(configured: string | undefined): Promise<S
     );
   }
   try {
-    await mkdir(path, { recursive: true });
+    await makeFolder(path);
     await chmod(path, 0o700);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);

@@ -17,6 +17,7 @@ import {
 import { dirname, join, relative } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { makeFolder } from './make-folder.ts';
 import { metered } from './metered.ts';
 import {
   checkFolder,
@@ -190,7 +191,7 @@ class DirectoryStore implements Store {
 }
 
 async function openRoot(path: string): Promise<string> {
-  await mkdir(path, { recursive: true, mode: 0o700 });
+  await makeFolder(path, 0o700);
   const root = await realpath(path);
   const drafts = join(root, DRAFTS);
   await mkdir(drafts, { recursive: true, mode: 0o700 });

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { access, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { access, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
+import { makeFolder } from '../store/make-folder.ts';
 
 const PROJECT = fileURLToPath(new URL('..', import.meta.url));
 /** Everything a bundle is made of: a change in any of them makes another bundle. */
@@ -37,7 +38,7 @@ export async function loadWorkflowBundle(
     ...(failures === 'clear' ? {} : { failureConverterPath: FAILURE_CONVERTER_PATH }),
     logger: new DefaultLogger('WARN'),
   });
-  await mkdir(cacheFolder, { recursive: true });
+  await makeFolder(cacheFolder);
   const partial = `${path}.${process.pid}`;
   await writeFile(partial, code);
   await rename(partial, path);

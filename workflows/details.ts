@@ -1,5 +1,6 @@
 import type { RecordedEvent } from '../protocol/session-event.ts';
 import type { UserEvent } from '../protocol/user-event.ts';
+import { describeInput } from './describe-input.ts';
 
 const MAX_DETAILS_CHARACTERS = 6_000;
 const MAX_ENTRY_CHARACTERS = 1_200;
@@ -51,9 +52,9 @@ function describe(event: UserEvent | RecordedEvent): string | undefined {
       return `**agent:** ${textOf(event.content)}`;
     case 'agent.tool_use':
     case 'agent.custom_tool_use':
-      return `\`${event.name}\` ${clip(JSON.stringify(event.input), 300)}`;
+      return `\`${event.name}\` ${describeInput(event.input)}`;
     case 'agent.mcp_tool_use':
-      return `\`${event.mcp_server_name}: ${event.name}\` ${clip(JSON.stringify(event.input), 300)}`;
+      return `\`${event.mcp_server_name}: ${event.name}\` ${describeInput(event.input)}`;
     case 'agent.tool_result':
     case 'agent.mcp_tool_result':
       return `> ${clip(textOf(event.content ?? []), 300).replaceAll('\n', '\n> ')}`;

@@ -79,7 +79,8 @@ async function waitForWork(state: SessionState, hands: Hands): Promise<void> {
   const idleSince = Date.now();
   for (const { name, idleMs } of hands.heldByIdleTime()) {
     const leftMs = Math.max(idleSince + idleMs - Date.now(), 1);
-    await condition(() => isWanted() || !hands.isHeld(name), leftMs);
+    const summary = `release ${name} when idle`;
+    await condition(() => isWanted() || !hands.isHeld(name), leftMs, { summary });
     if (isWanted()) return;
     hands.releaseForNow(name);
   }

@@ -1,6 +1,6 @@
 import type { OpenCall } from '../protocol/session.ts';
 
-/** Temporal refuses summaries over 400 bytes; a person reads less. */
+/** Temporal refuses summaries over 400 bytes, encrypted or not; a person reads less. */
 const MAX_SUMMARY_CHARACTERS = 60;
 
 /** What a person would call a tool call: `bash: npm test`, `read: src/main.ts`. */
@@ -12,7 +12,11 @@ export function summarizeCall(call: Pick<OpenCall, 'name' | 'input' | 'mcp_serve
 }
 
 function shorten(text: string): string {
-  const line = text.replace(/\s+/g, ' ').trim();
+  // What is escaped in JSON would be six bytes a character.
+  const line = text
+    .replace(/[\s\p{Cc}]+/gu, ' ')
+    .trim()
+    .toWellFormed();
   if (line.length <= MAX_SUMMARY_CHARACTERS) return line;
   const cut = line.slice(0, MAX_SUMMARY_CHARACTERS - 1);
   // Never half a character.

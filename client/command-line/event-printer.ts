@@ -10,7 +10,10 @@ export interface Output {
   write(text: string): unknown;
 }
 
-/** Prints a log as it grows; on a terminal also, in one line that is overwritten, what is being said. */
+/**
+ * Prints a log as it grows; on a terminal also, in one line that is overwritten, what is being said.
+ * Elsewhere what is waited for is a line of its own.
+ */
 export interface EventPrinter {
   event(event: SessionEvent): void;
   preview(event: PreviewEvent): void;
@@ -56,7 +59,12 @@ export function createEventPrinter(output: Output): EventPrinter {
       output.write(`${whose(event)}${text}\n`);
     },
     preview(event) {
-      if (output.isTTY !== true) return;
+      if (output.isTTY !== true) {
+        if (event.type === 'session_waiting' && event.reason !== null) {
+          output.write(`${style('dim', withoutControls(`(${event.reason})`))}\n`);
+        }
+        return;
+      }
       switch (event.type) {
         case 'event_start':
           return live.begin(event.event.id, event.event.type, recent);

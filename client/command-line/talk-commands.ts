@@ -14,7 +14,13 @@ export function addTalkCommands(program: Command, register: Register): void {
       .command('start [text...]')
       .description('start a session; the text is the first message, - reads it from standard input')
       .option('--agent <agent>', 'id of a registered agent, or a definition as JSON or @file')
-      .option('--environment <environment>', 'likewise')
+      .option('--environment <environment>', 'of hand main, likewise')
+      .option('--hands <hands>', 'more hands: environments by name, as JSON or @file')
+      .option(
+        '--resource <resource...>',
+        'put into hand main: one or a list of them, as JSON or @file',
+      )
+      .option('--vault <vault...>', 'ids of vaults whose credentials it may use')
       .option('--title <title>', 'what list and the Web UI call it')
       .option('--id <id>', 'id of the session')
       .option('--wait', 'print the log until the session is idle; exit 0 only at end_turn'),
@@ -60,6 +66,9 @@ export function addTalkCommands(program: Command, register: Register): void {
 interface StartOptions {
   readonly agent?: string;
   readonly environment?: string;
+  readonly hands?: string;
+  readonly resource?: readonly string[];
+  readonly vault?: readonly string[];
   readonly title?: string;
   readonly id?: string;
   readonly wait?: boolean;
@@ -70,7 +79,7 @@ async function startSession(
   [words]: [string[]],
   options: StartOptions,
 ): Promise<number> {
-  const { agent, environment, title, id } = options;
+  const { title, id } = options;
   const text = await readText(words, context.stdin);
   if (words.length > 0 && text === '') {
     throw new InvalidInputError(
@@ -78,10 +87,7 @@ async function startSession(
     );
   }
   const input = {
-    ...(agent === undefined ? {} : { agent: await readDefinition(agent, '--agent') }),
-    ...(environment === undefined
-      ? {}
-      : { environment: await readDefinition(environment, '--environment') }),
+    ...(await readDefinitions(options)),
     ...(title === undefined ? {} : { title }),
     ...(text === '' ? {} : { initial_events: text }),
   };
@@ -92,6 +98,27 @@ async function startSession(
   if (!context.json || !options.wait) context.result(created, created.id);
   if (!options.wait) return EXIT.ok;
   return watchCommand(context, created.id, { untilIdle: true });
+}
+
+async function readDefinitions(options: StartOptions): Promise<object> {
+  const { agent, environment, hands, resource = [], vault } = options;
+  const resources = await Promise.all(
+    resource.map((text) => readDefinition(text, '--resource').then(toResources)),
+  );
+  return {
+    ...(agent === undefined ? {} : { agent: await readDefinition(agent, '--agent') }),
+    ...(environment === undefined
+      ? {}
+      : { environment: await readDefinition(environment, '--environment') }),
+    ...(hands === undefined ? {} : { hands: await readDefinition(hands, '--hands') }),
+    ...(resources.length === 0 ? {} : { resources: resources.flat() }),
+    ...(vault === undefined ? {} : { vault_ids: vault }),
+  };
+}
+
+function toResources(definition: unknown): unknown {
+  if (typeof definition !== 'string') return definition;
+  throw new InvalidInputError('--resource: give JSON, or @file that holds it');
 }
 
 interface SendCommandOptions {

@@ -3,7 +3,7 @@ import { createEventPrinter } from './event-printer.ts';
 import { EXIT } from './failure.ts';
 import { formatStopReason } from './format-event.ts';
 import { createJsonPrinter } from './json-printer.ts';
-import { watchSession } from './watch-session.ts';
+import { previewsFor, watchSession } from './watch-session.ts';
 
 /**
  * Prints the log of a session, as far as asked. Returns the exit code: where it stops at an idle, 0
@@ -18,7 +18,7 @@ export async function watchCommand(
   const end = await watchSession(drover, id, {
     ...options,
     printer: json ? createJsonPrinter(stdout) : createEventPrinter(stdout),
-    previews: !json && stdout.isTTY === true,
+    previews: json ? 'none' : previewsFor(stdout),
     signal,
   });
   if (end.type === 'aborted') return EXIT.interrupted;

@@ -1,6 +1,6 @@
 import type { StopReason } from '../../protocol/session-event.ts';
 import type { Drover } from '../connect-drover.ts';
-import type { EventPrinter } from './event-printer.ts';
+import type { EventPrinter, Output } from './event-printer.ts';
 import { followSession } from './follow-session.ts';
 
 /** Why watching ended: the session went idle (only when asked to stop there), or it ended. */
@@ -11,7 +11,11 @@ export type WatchEnd =
 
 export interface WatchOptions {
   readonly printer: EventPrinter;
-  readonly previews: boolean;
+  /**
+   * What else goes on, beside the log: `live` for a terminal; `waiting` for a reader of lines, who is
+   * told what is waited for and tried again.
+   */
+  readonly previews: 'live' | 'waiting' | 'none';
   /** Stop at an idle after which, as this begins, nothing more was recorded. */
   readonly untilIdle: boolean;
   /** Position to start after; default: the beginning. */
@@ -19,7 +23,11 @@ export interface WatchOptions {
   readonly signal: AbortSignal;
 }
 
-/** Prints a session's log as it grows, and on a terminal what the model is saying meanwhile. */
+export function previewsFor({ isTTY }: Output): 'live' | 'waiting' {
+  return isTTY === true ? 'live' : 'waiting';
+}
+
+/** Prints a session's log as it grows, and what goes on meanwhile. */
 export async function watchSession(
   drover: Pick<Drover, 'sessions'>,
   id: string,
@@ -29,7 +37,7 @@ export async function watchSession(
   const done = new AbortController();
   const signal = AbortSignal.any([options.signal, done.signal]);
   const last = untilIdle ? await lastPosition(drover, id) : undefined;
-  const previewing = options.previews ? showPreviews(drover, id, printer, signal) : undefined;
+  const previewing = showPreviews(drover, id, { ...options, signal });
   try {
     const onLost = () => printer.line('the server is away; waiting for it');
     for await (const event of followSession(drover.sessions, id, {
@@ -63,11 +71,15 @@ function isAtLeast(position: string, last: string | undefined): boolean {
   return last === undefined || position >= last;
 }
 
+/** A reader of lines is told within seconds, for as little asking. */
+const WAITING_INTERVAL_MS = 1_000;
+
 async function showPreviews(
   drover: Pick<Drover, 'sessions'>,
   id: string,
-  printer: EventPrinter,
-  signal: AbortSignal,
+  { printer, previews, signal }: Pick<WatchOptions, 'printer' | 'previews' | 'signal'>,
 ): Promise<void> {
-  for await (const event of drover.sessions.previews(id, { signal })) printer.preview(event);
+  if (previews === 'none') return;
+  const options = previews === 'live' ? { signal } : { signal, intervalMs: WAITING_INTERVAL_MS };
+  for await (const event of drover.sessions.previews(id, options)) printer.preview(event);
 }

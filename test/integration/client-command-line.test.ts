@@ -108,6 +108,36 @@ async function startIdle(text: string, ...options: string[]): Promise<string> {
 }
 
 describe('talking', () => {
+  test('start takes hands, resources and vaults, as JSON or files', async () => {
+    const file = { type: 'file', file_id: 'file_1' };
+    const another = { type: 'file', file_id: 'file_2', mount_path: '/data/two' };
+    await writeFile(join(folder, 'resources.json'), JSON.stringify([another]));
+    const { code, stdout, stderr } = await cli([
+      ...['start', ...environment()],
+      ...['--hands', JSON.stringify({ gpu: { task_queue: harness.handsQueue } })],
+      ...['--resource', JSON.stringify(file), `@${join(folder, 'resources.json')}`],
+      ...['--vault', 'vault_1', 'vault_2'],
+    ]);
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    const session = await drover.sessions.get(stdout.trim());
+    expect(Object.keys(session.environments)).toEqual(['gpu']);
+    expect(session.resources).toMatchObject([file, another]);
+    expect(session.vault_ids).toEqual(['vault_1', 'vault_2']);
+  });
+
+  test.each<[readonly string[], RegExp]>([
+    [['--resource', 'file_1'], /--resource: give JSON, or @file/],
+    [['--resource', '{'], /--resource: not JSON/],
+    [['--resource', '{"type":"folder"}'], /session\.resources\[0\]\.type: must be one of/],
+    [['--hands', '{"gpu":{"task_queue":"else"}}'], /session\.hands\.gpu\.task_queue/],
+    [['--hands', '@/nowhere'], /--hands: \/nowhere cannot be read/],
+  ])('start %j → refused, naming the option or the field', async (options, words) => {
+    const { code, stderr } = await cli(['start', 'x', ...options]);
+    expect(stderr).toMatch(words);
+    expect(code).toBe(1);
+  });
+
   test('start --wait prints the log, and exits with 0 at end_turn', async () => {
     const { code, stdout } = await cli(['start', 'say hello', '--wait', ...environment()]);
     expect(stdout).toMatch(

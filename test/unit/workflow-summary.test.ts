@@ -17,6 +17,9 @@ test.each([
   ['words', 'x'.repeat(1_000)],
   ['words of three bytes each', '語'.repeat(1_000)],
   ['pairs of characters', '🦊'.repeat(1_000)],
+  ['halves of characters', '\ud83e'.repeat(1_000)],
+  ['quotes', '"'.repeat(1_000)],
+  ['control characters between words', 'x\u0001'.repeat(1_000)],
 ])('many %s → at most 200 bytes, cut between characters', (_name, command) => {
   const summary = summarizeCall(call('bash', { command }));
   expect(Buffer.byteLength(JSON.stringify(summary))).toBeLessThanOrEqual(200);

@@ -25,7 +25,7 @@ describe('a session in the Web UI', () => {
       '__temporal_workflow_metadata',
     );
     expect(metadata.currentDetails).toContain('**user:** Are the tests green?');
-    expect(metadata.currentDetails).toContain('npm test');
+    expect(metadata.currentDetails).toContain('`bash` `npm test`');
     expect(metadata.currentDetails).toContain('**agent:** All green.');
 
     const { events } = await handle.fetchHistory();
@@ -41,6 +41,7 @@ describe('a session in the Web UI', () => {
       'bash: npm test',
       'read: a.ts',
       'step 2',
+      'release main when idle',
     ]);
   });
 
