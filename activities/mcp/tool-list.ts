@@ -35,42 +35,49 @@ export function checkTools(
   let room = MAX_LIST_BYTES;
   let left = 0;
   for (const [index, raw] of listed.entries()) {
-    const checked = checkTool(redactor.redactJson(raw), index);
-    const name = 'tool' in checked ? checked.tool.name : checked.name;
+    const name = nameOf(raw);
     if (name !== undefined && mcpPermission(toolset, name) === undefined) continue;
+    // Looking at a schema takes time: not for what is left out in any case.
+    if (tools.length >= MAX_TOOLS || room <= 0) {
+      left += 1;
+      continue;
+    }
+    const checked = checkTool(redactor.redactJson(raw), { index, names });
     if ('problem' in checked) {
       problems.push(checked.problem);
       continue;
     }
     const { tool } = checked;
-    if (names.has(tool.name)) {
-      problems.push(`${show(tool.name)}: it is listed twice`);
-      continue;
-    }
     names.add(tool.name);
     room -= jsonBytes(tool);
-    if (tools.length >= MAX_TOOLS || room < 0) left += 1;
+    if (room < 0) left += 1;
     else tools.push(tool);
   }
   return { tools, problem: describe(problems, { left, offered: tools.length }) };
 }
 
-type Checked =
-  | { readonly tool: McpTool }
-  | { readonly problem: string; readonly name: string | undefined };
+type Checked = { readonly tool: McpTool } | { readonly problem: string };
 
-function checkTool(raw: unknown, index: number): Checked {
+interface Listed {
+  readonly index: number;
+  /** Of the tools before it. */
+  readonly names: ReadonlySet<string>;
+}
+
+function nameOf(raw: unknown): string | undefined {
+  const name: unknown = Object(raw).name;
+  return typeof name === 'string' && name !== '' ? name : undefined;
+}
+
+function checkTool(raw: unknown, { index, names }: Listed): Checked {
+  const name = nameOf(raw);
+  if (name === undefined) return { problem: `tool ${index + 1} of the list: it has no name` };
+  if (names.has(name)) return { problem: `${show(name)}: it is listed twice` };
   const parsed = Tool.safeParse(raw);
-  if (!parsed.success) {
-    const name = Object(raw)?.name;
-    const isNamed = typeof name === 'string' && name !== '';
-    const subject = isNamed ? show(name) : `tool ${index + 1} of the list`;
-    const problem = `${subject}: it has no name, or a description that is no text`;
-    return { problem, name: isNamed ? name : undefined };
-  }
-  const { name, description, inputSchema } = parsed.data;
+  if (!parsed.success) return { problem: `${show(name)}: its description is no text` };
+  const { description, inputSchema } = parsed.data;
   const problem = sizeProblem(parsed.data) ?? inputSchemaProblem(inputSchema);
-  if (problem !== undefined) return { problem: `${show(name)}: ${problem}`, name };
+  if (problem !== undefined) return { problem: `${show(name)}: ${problem}` };
   const input_schema = inputSchema as McpTool['input_schema'];
   if (description === undefined || description.trim() === '') {
     return { tool: { name, input_schema } };
