@@ -11,6 +11,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run(): Promise<Report> }>
   sandbox: () => import('./sandbox.ts'),
   exec: () => import('./exec.ts'),
   ttft: () => import('./ttft.ts'),
+  vault: () => import('./vault.ts'),
   'chaos-hands': () => import('./chaos-hands.ts'),
   'replay-recording': () => import('./replay-recording.ts'),
 };

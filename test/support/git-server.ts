@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { answerByGit } from './git-backend.ts';
+import { answerByGit } from '../../bench/vault/git-backend.ts';
 
 /** A real Git server that wants a name and a password. */
 export interface GitTestServer {
