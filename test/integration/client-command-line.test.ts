@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { runCommandLine } from '../../client/command-line/run-command-line.ts';
 import { connectDrover, type Drover } from '../../client/index.ts';
 import { findTemporalBinary } from '../../launch/temporal-binary.ts';
+import type { Player, Turn } from '../../rehearsal/player.ts';
 import { fromConversation, says } from '../../rehearsal/script.ts';
 import { type Harness, startHarness } from '../support/harness.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -23,16 +24,28 @@ const ASKING = JSON.stringify({
   ],
 });
 
+const OVERLOADED: Turn = {
+  type: 'error',
+  status: 529,
+  headers: { 'retry-after': '3' },
+  body: { type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } },
+};
+
 let harness: Harness;
 let drover: Drover;
 let folder: string;
 
 beforeAll(async () => {
-  const player = fromConversation(({ messages }) =>
+  const script = fromConversation(({ messages }) =>
     JSON.stringify(messages.at(-1)).includes('use a tool')
       ? says([{ type: 'tool_use', name: 'bash', input: { command: 'true' } }])
       : says(`heard ${messages.length}`),
   );
+  let refusals = 1;
+  const player: Player = (request, context) => {
+    const isRefused = JSON.stringify(request.messages).includes('be overloaded') && refusals-- > 0;
+    return isRefused ? OVERLOADED : script(request, context);
+  };
   harness = await startHarness({ player });
   drover = await connectDrover({
     address: inject('temporalAddress'),
@@ -144,6 +157,14 @@ describe('talking', () => {
       /^session-\S+\nyou: say hello\nrunning\nagent: heard 1\nidle: end_turn\n$/,
     );
     expect(code).toBe(0);
+  });
+
+  test('who reads lines is told what is tried again, while it is', async () => {
+    const { stdout } = await cli(['start', 'be overloaded', '--wait', ...environment()]);
+    expect(stdout).toMatch(
+      /running\n\(the model request is tried again \(attempt 2\): .*verloaded.*\)\n/,
+    );
+    expect(stdout).toMatch(/idle: end_turn\n$/);
   });
 
   test('send --wait shows what follows; - is standard input', async () => {

@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { createKeyRingFile } from '../../codec/manage-key-ring.ts';
 import { stop } from '../support/dev-server.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -68,6 +69,22 @@ describe('a worker process', () => {
     );
     return name;
   }
+
+  test('a key ring that is missing, broken or open to others → refuses to start, naming it', async () => {
+    const path = join(stateFolder, 'keys.json');
+    const refusal = async () => {
+      const { output, exitCode } = await start({ DROVER_PAYLOAD_KEYS: path });
+      expect(exitCode).toBe(1);
+      return output;
+    };
+    expect(await refusal()).toMatch(/keys\.json: cannot be read \(ENOENT.*payload-keys create/);
+    await writeFile(path, '{"type": "payload_key_ring"', { mode: 0o600 });
+    expect(await refusal()).toMatch(/keys\.json: not JSON; restore it from a copy/);
+    await rm(path);
+    await createKeyRingFile(path);
+    await chmod(path, 0o644);
+    expect(await refusal()).toMatch(/keys\.json: has mode 0644.*chmod 600/);
+  });
 
   test('a namespace without the search attributes → refuses, naming the command', async () => {
     const name = await namespace(90);
