@@ -57,8 +57,8 @@ class Replacer {
     let hold = holdFrom(at);
     for (;;) {
       const found = this.#first(text, next, at);
-      // What begins earlier and goes on may be the one that is meant.
-      if (found === undefined || hold < found.index) break;
+      // What begins no later and goes on may be the one that is meant.
+      if (found === undefined || hold <= found.index) break;
       parts.push(text.subarray(at, found.index), found.to);
       at = found.end;
       if (hold < at) hold = holdFrom(at);

@@ -35,7 +35,7 @@ test.each([
       namespace: 'n',
       sandboxImage: 'i',
       carriedBy: 'image_volume',
-      egress: { proxy: { host: 'drover-egress', port: 80 }, keysPath: '/keys' },
+      egress: { proxy: { host: 'drover-egress', port: 80 } },
     },
   ],
 ])('%s → whether and where hands are made in a cluster', (_what, variables, kubernetes) => {
@@ -43,8 +43,7 @@ test.each([
 });
 
 test.each<[Readonly<Record<string, string>>, string]>([
-  [{ DROVER_EGRESS_PROXY: '10.0.0.5:3128' }, 'DROVER_EGRESS_PROXY and DROVER_EGRESS_KEYS together'],
-  [{ DROVER_EGRESS_KEYS: '/k' }, 'DROVER_EGRESS_PROXY and DROVER_EGRESS_KEYS together'],
+  [{ DROVER_EGRESS_PROXY: '10.0.0.5:3128' }, 'set DROVER_EGRESS_KEYS with DROVER_EGRESS_PROXY'],
   ...['10.0.0.5', 'http://10.0.0.5:3128', 'a@b:1', 'a:70000', 'a:1/', ':1'].map(
     (proxy) =>
       [
