@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { ClusterAccess } from './cluster-access.ts';
 import { ClusterError, toClusterError } from './cluster-error.ts';
+import { onceStarted } from './once-started.ts';
 
 export interface ClusterRequest {
   readonly method: 'GET' | 'POST' | 'DELETE' | 'PATCH';
@@ -18,12 +19,28 @@ export async function requestJson(
   access: ClusterAccess,
   request: ClusterRequest,
 ): Promise<unknown> {
+  const text = await onceStarted(
+    () => requestText(access, request),
+    () => isReady(access),
+  );
+  return JSON.parse(text) as unknown;
+}
+
+async function requestText(access: ClusterAccess, request: ClusterRequest): Promise<string> {
   const signal = AbortSignal.any([
     AbortSignal.timeout(TIMEOUT_MS),
     ...(request.signal === undefined ? [] : [request.signal]),
   ]);
-  const response = await send(access, { ...request, signal });
-  return JSON.parse(await textOf(response, request)) as unknown;
+  return textOf(await send(access, { ...request, signal }), request);
+}
+
+async function isReady(access: ClusterAccess): Promise<boolean> {
+  try {
+    await requestText(access, { method: 'GET', path: '/readyz' });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export interface WatchEvent {
@@ -36,7 +53,10 @@ export async function* watchJson(
   access: ClusterAccess,
   request: ClusterRequest & { readonly signal: AbortSignal },
 ): AsyncGenerator<WatchEvent> {
-  const response = await send(access, request);
+  const response = await onceStarted(
+    () => send(access, request),
+    () => isReady(access),
+  );
   let rest = '';
   try {
     for await (const chunk of response.setEncoding('utf8')) {
