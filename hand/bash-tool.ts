@@ -27,6 +27,8 @@ export interface BashToolOptions {
   readonly processes: HandProcesses;
   /** Environment of its shells. */
   readonly variables: NodeJS.ProcessEnv;
+  /** The shell that it begins with, started as its own are. Default: it starts one. */
+  readonly firstShell?: Shell;
 }
 
 /**
@@ -60,7 +62,7 @@ class Bash {
 
   constructor(options: BashToolOptions) {
     this.#options = options;
-    this.#shell = this.#start();
+    this.#shell = options.firstShell ?? this.#start();
   }
 
   async run(input: BashInput, call: RunningCall): Promise<CallResult> {

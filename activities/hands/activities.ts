@@ -61,7 +61,9 @@ async function provision(provider: HandProvider, input: ProvisionInput): Promise
     const onWaiting = (reason: string): void => {
       waitingFor = reason;
     };
-    const options = { onWaiting, abandoned: abandonment(Context.current()) };
+    const context = Context.current();
+    const isFirst = context.info.attempt === 1;
+    const options = { onWaiting, abandoned: abandonment(context), isFirst };
     const { instance, expires_at } = await provider.provision(input, options);
     const hand = { ...input.hand, provider: definition.provider, instance };
     return expires_at === undefined ? { hand } : { hand, expires_at };

@@ -43,6 +43,11 @@ export interface ProvisionOptions {
   onWaiting(reason: string): void;
   /** Aborted when nobody wants the hand any more: what was begun is undone. */
   readonly abandoned: AbortSignal;
+  /**
+   * The first attempt of its activity: mostly nothing is there of the hand. A hint, no promise.
+   * Default: false.
+   */
+  readonly isFirst?: boolean;
 }
 
 export interface ProvisionedHand {

@@ -38,6 +38,8 @@ export interface BenchCluster extends AsyncDisposable {
 }
 
 const NEVER = new AbortController().signal;
+/** As its activity does when it is first attempted. */
+const FIRST = { onWaiting: () => {}, abandoned: NEVER, isFirst: true };
 
 /**
  * @param temporalNamespace Of the sessions whose hands it also makes, if any.
@@ -65,7 +67,8 @@ export async function openBenchCluster(
     image,
     async provision(environment = byDefault) {
       const hand = newHand();
-      const { instance } = await provider.provision({ hand, environment, resources: [] });
+      const input = { hand, environment, resources: [] };
+      const { instance } = await provider.provision(input, FIRST);
       return { ...hand, provider: 'kubernetes', instance };
     },
     async runTrue(hand) {

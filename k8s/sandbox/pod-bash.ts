@@ -1,7 +1,9 @@
 import { accessSync, constants } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import { createBashTool } from '../../hand/bash-tool.ts';
 import type { HandProcesses } from '../../hand/hand-processes.ts';
 import { createOutputPipe } from '../../hand/output-pipe.ts';
+import { startShell } from '../../hand/shell.ts';
 import type { HandTool } from '../../hand/tool.ts';
 import { confined } from './confined.ts';
 import { SANDBOX } from './layout.ts';
@@ -17,10 +19,13 @@ const NO_SHELL =
  * Makes the bash tool of this image: with its own bash or, where it has another shell only, with the
  * one that came with the daemon. An image with no shell at all has nothing that a command could use.
  *
+ * @param expected Environment of commands, should the configuration add nothing to it: a shell with
+ *   it is started beforehand.
  * @returns a maker of the tool, prepared so far that a configuration costs no more than a shell.
  */
 export function preparePodBash(
   processes: HandProcesses,
+  expected: NodeJS.ProcessEnv,
 ): (variables: NodeJS.ProcessEnv) => HandTool {
   const program = findBash();
   if (program === undefined) return () => noShell;
@@ -36,7 +41,14 @@ export function preparePodBash(
     pipe,
     processes,
   };
-  return (variables) => createBashTool({ ...options, variables });
+  const firstShell = startShell({ ...options, outputFile: pipe.writeEnd, variables: expected });
+  return (variables) => {
+    if (isDeepStrictEqual(variables, expected)) {
+      return createBashTool({ ...options, variables, firstShell });
+    }
+    firstShell.kill();
+    return createBashTool({ ...options, variables });
+  };
 }
 
 const noShell: HandTool = {

@@ -24,8 +24,8 @@ export function openSandboxHand(instance: string): ServedHand {
   for (const folder of [journal, output, uploads, outputs]) mkdirSync(folder, { recursive: true });
   const processes = createHandProcesses({ instance, ownsNamespace: true });
   const files = createFileTools({ folder: workspace, roots: [home, session, output, temporary] });
-  const createBash = preparePodBash(processes);
   const image = { ...process.env };
+  const createBash = preparePodBash(processes, commandVariables(image, {}));
   // The toolset looks for `rg` there, and does without when there is none.
   process.env['PATH'] = `${image['PATH'] ?? ''}:${SANDBOX.tools}`;
   // At once, and every process of the sandbox with it: a call that its end cuts short must be told

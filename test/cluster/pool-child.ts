@@ -45,11 +45,12 @@ process.exit(0);
 
 /** As Temporal does: what may pass is tried again. */
 async function acquire(hand: HandName): Promise<string> {
-  for (;;) {
+  for (let attempt = 1; ; attempt += 1) {
     try {
-      const job = await acquireJob(cluster, hand, wanted, (identity) =>
-        pools.claim(environment, wanted, identity),
-      );
+      const job = await acquireJob(cluster, hand, wanted, {
+        claim: (identity) => pools.claim(environment, wanted, identity),
+        isFirst: attempt === 1,
+      });
       return job.metadata?.uid ?? '';
     } catch (error) {
       const isPassing =

@@ -81,7 +81,7 @@ describeCluster('the sweeper', (cluster) => {
   }
 
   const make = (hand: HandName, where = hands): Promise<V1Job> =>
-    acquireJob(where, hand, toHandJob(RECIPE), async () => undefined);
+    acquireJob(where, hand, toHandJob(RECIPE), { claim: async () => undefined, isFirst: false });
 
   async function isLeft({ metadata }: V1Job): Promise<boolean> {
     const path = `/apis/batch/v1/namespaces/${cluster().namespace}/jobs`;

@@ -108,6 +108,23 @@ describeCluster('a warm pool', (cluster) => {
     expect(claimed).toHaveLength(1);
   });
 
+  test('asked for again as if for the first time → the same hand; what was taken is given up', async () => {
+    const environment = registered(2);
+    const worker = await pooledWorker(environment);
+    await fill(worker, 2);
+    const input = inputFor(environment);
+    const hand = await make(worker, input);
+    const first = { onWaiting: () => {}, abandoned: new AbortController().signal, isFirst: true };
+    const again = await worker.provision(input, first);
+    expect(again.instance).toBe(hand.instance.instance);
+    const claimed = (await jobs()).filter(
+      ({ metadata: { labels, deletionTimestamp } = {} }) =>
+        labels?.[LABEL.hand] !== undefined && deletionTimestamp === undefined,
+    );
+    expect(claimed).toHaveLength(1);
+    expect((await hand.bash('echo hello')).text).toBe('hello');
+  });
+
   test('released → its Job is gone, and never goes back to the pool', async () => {
     const environment = registered(1);
     const worker = await pooledWorker(environment);

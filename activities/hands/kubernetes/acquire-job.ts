@@ -20,8 +20,12 @@ import { hasEnded } from './has-ended.ts';
 import type { Cause } from './pod-state.ts';
 import { GONE_OR_CHANGED, unlessRefused } from './unless-refused.ts';
 
-/** Takes an idle Job and makes it that of `identity`; undefined when there is none. */
-export type ClaimJob = (identity: JobIdentity) => Promise<V1Job | undefined>;
+export interface AcquireOptions {
+  /** Takes an idle Job and makes it that of `identity`; undefined when there is none. */
+  claim(identity: JobIdentity): Promise<V1Job | undefined>;
+  /** Hardly one is there: it is looked for only after one was taken. */
+  readonly isFirst: boolean;
+}
 
 const ROUNDS = 20;
 const SETTLE_TRIES = 40;
@@ -43,12 +47,12 @@ export async function acquireJob(
   cluster: HandCluster,
   hand: HandName,
   wanted: V1Job,
-  claim: ClaimJob,
+  { claim, isFirst }: AcquireOptions,
 ): Promise<V1Job> {
   const { labels, annotations } = handIdentity(cluster.temporalNamespace, hand);
   const identity = { labels, annotations: { ...annotations, [ANNOTATION.holder]: randomUUID() } };
   for (let round = 0; round < ROUNDS; round += 1) {
-    const present = await findJob(cluster, hand);
+    const present = isFirst && round === 0 ? undefined : await findJob(cluster, hand);
     const job =
       present === undefined
         ? await take(cluster, hand, { wanted, identity, claim })
@@ -77,7 +81,7 @@ interface Acquiring {
 async function take(
   cluster: HandCluster,
   hand: HandName,
-  { wanted, identity, claim }: Acquiring & { readonly claim: ClaimJob },
+  { wanted, identity, claim }: Acquiring & Pick<AcquireOptions, 'claim'>,
 ): Promise<V1Job | undefined> {
   const taken = (await claim(identity)) ?? (await create(cluster, hand, { wanted, identity }));
   if (taken === undefined) return undefined;

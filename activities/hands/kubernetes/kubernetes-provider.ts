@@ -124,16 +124,20 @@ class KubernetesHands implements KubernetesProvider {
     });
   }
 
-  async provision(input: ProvisionInput, options?: ProvisionOptions): Promise<ProvisionedHand> {
+  async provision(
+    input: ProvisionInput,
+    options: ProvisionOptions = UNWATCHED,
+  ): Promise<ProvisionedHand> {
     const { hand } = input;
     refuseInlinePool(input);
     refuseRecipe(input);
     const wanted = toHandJob(this.#recipeOf(input));
     try {
       await this.#ends.releaseEarlier(input);
-      const job = await acquireJob(this.#cluster, hand, wanted, (identity) =>
-        this.pools.claim(input.environment, wanted, identity),
-      );
+      const job = await acquireJob(this.#cluster, hand, wanted, {
+        claim: (identity) => this.pools.claim(input.environment, wanted, identity),
+        isFirst: options.isFirst ?? false,
+      });
       return await this.#start(input, job, options);
     } catch (error) {
       if (error instanceof NoPodError) throw toSandboxFailure(hand, error.reason);
@@ -184,7 +188,7 @@ class KubernetesHands implements KubernetesProvider {
   async #start(
     input: ProvisionInput,
     job: V1Job,
-    options: ProvisionOptions = UNWATCHED,
+    options: ProvisionOptions,
   ): Promise<ProvisionedHand> {
     const { startMs = DEFAULT_START_MS } = this.#options;
     try {

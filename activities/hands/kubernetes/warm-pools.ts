@@ -57,6 +57,7 @@ interface Pool {
   readonly template: V1Job;
 }
 
+const REFILL_AFTER_MS = 200;
 const FIRST_RETRY_MS = 5_000;
 const MAX_RETRY_MS = 5 * 60_000;
 
@@ -213,11 +214,15 @@ class KeptPools implements WarmPools {
     return undefined;
   }
 
-  /** At once; should that fail, the next round sees to it. */
+  /**
+   * Once the claimed hand has had time for its first call, which the start of a pod would be in the
+   * way of; should that fail, the next round sees to it.
+   */
   #refill(pool: string, claimed: V1Job): void {
     const template = this.#pools.get(pool)?.template;
     if (template === undefined) return;
     const next = toPoolJob(this.#keeper, template, ['after', claimed.metadata?.uid ?? '']);
-    this.#cluster.createJob(next).catch(() => {});
+    const create = (): void => void this.#cluster.createJob(next).catch(() => {});
+    setTimeout(create, REFILL_AFTER_MS).unref();
   }
 }
