@@ -66,7 +66,8 @@ describeCluster('a call runs once', (cluster) => {
     test('after each 7th byte of a whole exchange → one run', async () => {
       const hand = await hands.provision();
       const through = cutStreams((stream) => stream * 7);
-      const provider = await hands.worker({ through });
+      // On a busy machine the dozens of streams until it can answer take longer than it may be silent.
+      const provider = await hands.worker({ through, silenceMs: 120_000 });
       const result = await hand.bash('echo run >> runs; echo done', { id: 'toolu_1', provider });
       expect(result).toEqual({ text: 'done', is_error: false });
       expect(await runsOf(hand)).toBe(1);
