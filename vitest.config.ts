@@ -60,6 +60,7 @@ export default defineConfig({
         globalSetup: 'test/cluster/test-run.ts',
       }),
       layer('vault', { server: false, timeoutMs: 60_000 }),
+      layer('compose', { server: false, timeoutMs: 120_000 }),
       layer('kill', { server: false, timeoutMs: 600_000 }),
     ],
   },

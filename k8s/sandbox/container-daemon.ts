@@ -10,6 +10,7 @@ import { assertNever } from '../../protocol/assert-never.ts';
 import { verifyConfinement } from './confined.ts';
 import { dialWorkers } from './dial-workers.ts';
 import { SANDBOX } from './layout.ts';
+import { relayGateway } from './relay-gateway.ts';
 import { openSandboxHand } from './sandbox-hand.ts';
 
 // The hand's daemon in a container that nobody can start programs in. It brings its streams to the
@@ -42,6 +43,7 @@ function main(): void {
     visit: () => ({ container, instance, owner }),
     onOrder: (order, stream) => obey(order, stream, { instance, hand: served }),
   });
+  relayGateway({ port: SANDBOX.gatewayPort, path: SANDBOX.gateway, instance });
   writeFileSync(HEALTHY, '');
 }
 

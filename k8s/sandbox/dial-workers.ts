@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { type FSWatcher, readdirSync, watch } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -31,7 +30,7 @@ export function dialWorkers(options: DialOptions): Dialing {
     const stream = connect(join(folder, door));
     idle.set(door, stream);
     stream.on('error', () => {});
-    const closed = once(stream, 'close');
+    const closed = new Promise((resolve) => stream.once('close', resolve));
     writeLine(stream, options.visit());
     const order = toOrder(await readLine(stream));
     if (order !== undefined) {

@@ -9,6 +9,9 @@ export const SANDBOX = {
   confine: '/opt/drover/tools/confine',
   /** Sockets of the workers, where a hand in a container brings its streams. */
   doors: '/run/drover-doors',
+  /** Socket of the gateway, of a hand in a container too, and where its commands find the gateway. */
+  gateway: '/run/drover-gateway/egress',
+  gatewayPort: 3128,
   workspace: '/workspace',
   /** Of the commands' user; what is installed for a session goes here. */
   home: '/home/drover',

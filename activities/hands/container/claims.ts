@@ -8,6 +8,8 @@ const Claim = z.object({
   instance: z.string(),
   session_id: z.string(),
   chain_id: z.string(),
+  /** Seconds since 1970. */
+  claimed_at: z.int(),
 });
 export type Claim = z.infer<typeof Claim>;
 

@@ -34,10 +34,10 @@ import type {
   ProvisionedHand,
   ProvisionOptions,
 } from '../provider.ts';
-import { type Claims, openClaims } from './claims.ts';
+import { type Claim, type Claims, openClaims } from './claims.ts';
+import { type ContainerGateway, containerAccess } from './container-gateway.ts';
 import { type Door, openDoor } from './door.ts';
 import { createHandSlots, type HandSlots } from './hand-slots.ts';
-import { refuseNetwork } from './refuse-environment.ts';
 import { removeDeadSockets } from './remove-dead-sockets.ts';
 
 export interface ContainerProviderOptions {
@@ -48,6 +48,7 @@ export interface ContainerProviderOptions {
   readonly temporalNamespace: TemporalNamespace;
   /** Keeps workspaces, and the files that hands give. */
   readonly store: Store;
+  readonly gateway: ContainerGateway;
   /** Time in which a hand must be free. Default: 5 minutes. */
   readonly startMs?: number;
   /** Silence after which a hand is given up. Default: 30 s. */
@@ -113,8 +114,7 @@ class ContainerHands implements ContainerProvider {
   }
 
   async provision(input: ProvisionInput, options = UNWATCHED): Promise<ProvisionedHand> {
-    const { hand, environment } = input;
-    refuseNetwork(environment.definition, { hasGateway: false });
+    const { hand } = input;
     refuseRecipe(input);
     try {
       await this.#releaseEarlier(input);
@@ -185,9 +185,10 @@ class ContainerHands implements ContainerProvider {
     const { startMs = DEFAULT_START_MS } = this.#options;
     const owner = this.#ownerOf(input.hand);
     for (let attempt = 1; ; attempt += 1) {
-      const instance = await this.#parts.slots.acquire(owner, input.hand, { startMs, ...options });
+      const claim = await this.#parts.slots.acquire(owner, input.hand, { startMs, ...options });
+      const { instance } = claim;
       try {
-        await this.#prepare(input, instance, options);
+        await this.#prepare(input, claim, options);
         return instance;
       } catch (error) {
         // Nothing of the session ran in it.
@@ -199,15 +200,13 @@ class ContainerHands implements ContainerProvider {
     }
   }
 
-  async #prepare(
-    input: ProvisionInput,
-    instance: string,
-    options: ProvisionOptions,
-  ): Promise<void> {
-    const { temporalNamespace, store } = this.#options;
+  async #prepare(input: ProvisionInput, claim: Claim, options: ProvisionOptions): Promise<void> {
+    const { temporalNamespace, store, gateway } = this.#options;
+    const { instance } = claim;
     const connection = this.#to(instance);
     const workspace = await this.#workspaces.plan(input.hand);
-    const told = { ...workspace, variables: {} };
+    const access = containerAccess(input, this.#ownerOf(input.hand), claim, gateway);
+    const told = { ...workspace, ...access };
     const configuration = toHandConfiguration(temporalNamespace, input, told);
     await connection.configure(configuration);
     const steps = [...workspace.steps, ...toSetupSteps(input, store)];

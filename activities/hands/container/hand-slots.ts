@@ -4,18 +4,18 @@ import { containerOf, type Visit } from '../../../hand/visit.ts';
 import { FAILURE } from '../../../protocol/failure.ts';
 import type { HandName } from '../../../protocol/hand.ts';
 import type { ProvisionOptions } from '../provider.ts';
-import type { Claims } from './claims.ts';
+import type { Claim, Claims } from './claims.ts';
 import type { Door } from './door.ts';
 
 /** Which hand in a container is whose. */
 export interface HandSlots {
   /**
-   * The instance that is this hand's: the one that an earlier attempt claimed, or a free one, which
+   * The claim on the instance that is this hand's: the one that an earlier attempt claimed, or a free one, which
    * is waited for.
    *
    * @throws {ApplicationFailure} when none becomes free in time, or nobody waits any more.
    */
-  acquire(owner: string, hand: HandName, options: AcquireOptions): Promise<string>;
+  acquire(owner: string, hand: HandName, options: AcquireOptions): Promise<Claim>;
   /** The instance is nobody's any more: it ends, at once or when it comes. */
   giveUp(owner: string, instance: string): Promise<void>;
   /** The same, unless it is another owner's by now. */
@@ -54,25 +54,27 @@ export function createHandSlots(door: () => Door, claims: Claims): HandSlots {
       .map(({ instance }) => instance)
       .filter((instance) => !taken.has(instance));
   };
-  const claimedBefore = async (owner: string): Promise<string | undefined> => {
-    const instance = claims.find(owner)?.instance;
-    if (instance === undefined || (await slots.arrives(instance))) return instance;
-    await slots.giveUp(owner, instance);
+  const claimedBefore = async (owner: string): Promise<Claim | undefined> => {
+    const claim = claims.find(owner);
+    if (claim === undefined || (await slots.arrives(claim.instance))) return claim;
+    await slots.giveUp(owner, claim.instance);
     return undefined;
   };
-  const claimFree = (owner: string, { session_id, chain_id }: HandName): string | undefined => {
+  const claimFree = (owner: string, { session_id, chain_id }: HandName): Claim | undefined => {
     const free = freeInstances();
     const instance = free[Math.floor(Math.random() * free.length)];
     if (instance === undefined) return undefined;
-    return claims.make(owner, { instance, session_id, chain_id }) ? instance : undefined;
+    const claimed_at = Math.floor(Date.now() / 1000);
+    const claim = { instance, session_id, chain_id, claimed_at };
+    return claims.make(owner, claim) ? claim : undefined;
   };
   const slots: HandSlots = {
     async acquire(owner, hand, options) {
       const { startMs, abandoned } = options;
       const tooLate = AbortSignal.any([abandoned, AbortSignal.timeout(startMs)]);
       for (;;) {
-        const instance = (await claimedBefore(owner)) ?? claimFree(owner, hand);
-        if (instance !== undefined) return instance;
+        const claim = (await claimedBefore(owner)) ?? claimFree(owner, hand);
+        if (claim !== undefined) return claim;
         if (tooLate.aborted) throw noneFree(hand, startMs);
         options.onWaiting('a hand to be free: all containers of hands are taken, or starting');
         await door().changed(AbortSignal.any([tooLate, AbortSignal.timeout(LOOK_MS)]));
