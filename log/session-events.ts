@@ -90,7 +90,7 @@ function restore(draft: RunDraft, continued: Partial<Continued>): void {
   draft.agent = continued.agent ?? null;
   draft.environment = continued.environment ?? null;
   draft.resources = continued.resources ?? [];
-  draft.vault_ids = listOf(continued.vault_ids);
+  draft.vault_ids = arrayOf(continued.vault_ids).filter((id) => typeof id === 'string');
   draft.usage = continued.usage ?? draft.usage;
   draft.created_at = continued.created_at ?? draft.created_at;
   for (const call of listOf(continued.calls)) draft.calls.set(call.id, call);
@@ -106,8 +106,11 @@ function entriesOf<Value>(named: Readonly<Record<string, Value>> | undefined): [
 }
 
 function listOf<Item>(list: readonly Item[] | undefined): readonly Item[] {
-  const items: readonly Item[] = Array.isArray(list) ? list : [];
-  return items.filter((item) => isRecord(item));
+  return arrayOf(list).filter((item) => isRecord(item));
+}
+
+function arrayOf<Item>(list: readonly Item[] | undefined): readonly Item[] {
+  return Array.isArray(list) ? list : [];
 }
 
 /** The session writes its status as search attributes, once per change. */

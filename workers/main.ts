@@ -127,6 +127,8 @@ const CREATE = {
       service: connection.workflowService,
       namespace,
       payloadCodecs: [createWorkerCodec(keys)],
+      // A start that cannot be decoded names no vault: that would be a refusal for good.
+      whole: true,
     });
     const authority = createAuthority({ source, vault });
     const { close, ...mcp } = createMcpActivities({
