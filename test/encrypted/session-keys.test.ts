@@ -3,8 +3,9 @@ import { decodeOptionalFailureToOptionalError } from '@temporalio/common/lib/int
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createDrover } from '../../client/connect-drover.ts';
 import { rotateKeyRingFile } from '../../codec/manage-key-ring.ts';
-import type { PayloadKeys } from '../../codec/payload-codec.ts';
+import { createWorkerCodec, type PayloadKeys } from '../../codec/payload-codec.ts';
 import { keyIdOf } from '../../codec/seal.ts';
+import { createStepReader } from '../../log/step-reader.ts';
 import { send } from '../../protocol/messages.ts';
 import { MAX_EVENTS_BYTES } from '../../protocol/oversized.ts';
 import { calls, fromConversation, says } from '../../rehearsal/script.ts';
@@ -112,6 +113,24 @@ describe('keys of a session', () => {
       expect(await countOf(held, 'user.message')).toBe(2);
     },
   );
+
+  test('a model step is never asked with a part of its log', async () => {
+    const handle = await begin(rings.two);
+    const { runId } = await handle.describe();
+    const { events } = await handle.fetchHistory();
+    const step = events?.find(
+      (event) => event.activityTaskScheduledEventAttributes?.activityType?.name === 'respond',
+    );
+    const activityId = String(step?.activityTaskScheduledEventAttributes?.activityId);
+    const read = (keys: PayloadKeys) =>
+      createStepReader({
+        service: harness.client.workflowService,
+        namespace: 'default',
+        payloadCodecs: [createWorkerCodec(keys)],
+      }).readStep({ workflowId: handle.workflowId, runId, activityId });
+    expect((await read(rings.two)).events[0]).toMatchObject({ type: 'user.message' });
+    await expect(read(rings.one)).rejects.toThrow(/lacks payload key pk-/);
+  });
 
   test('encryption turned on in the middle → old and new are one log', async () => {
     const clear = await begin(null);
