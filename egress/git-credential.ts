@@ -16,7 +16,7 @@ export interface GitCredential {
  * choose where a secret goes.
  */
 export async function readGitCredential(
-  credentials: CredentialUse,
+  credentials: Pick<CredentialUse, 'secretFor'>,
   token: HandToken,
   { url: written, vault_id, credential_id }: TokenRepository,
 ): Promise<GitCredential> {

@@ -4,10 +4,9 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type DialOptions, dial } from './dial.ts';
 import { dialTls } from './dial-tls.ts';
+import { gitRedaction } from './git-redaction.ts';
 import type { GitRoute } from './git-route.ts';
 import { Refusal } from './refusal.ts';
-import { replacing } from './replace-bytes.ts';
-import { concealing } from './value-forms.ts';
 
 /** A repository where it really is, asked with its credential. */
 export interface GitServer {
@@ -53,23 +52,18 @@ export interface GitServerOptions {
 
 const PROTOCOL = /^[a-z0-9=:-]{1,100}$/;
 const OK = 200;
-const MASK = '*';
 const USER_AGENT = 'git/2 (drover)';
 
 export function createGitServer(options: GitServerOptions): GitServer {
   const { url, username, secret } = options;
   const authorization = `Basic ${Buffer.from(`${username}:${secret}`).toString('base64')}`;
-  const masks = concealing([{ value: secret, placeholder: '' }]).map(({ from }) => ({
-    from,
-    to: Buffer.alloc(from.length, MASK),
-  }));
   return {
     async ask(request) {
       const socket = await dialServer(options);
       try {
         const answer = await send(socket, request, { url, authorization });
         checkAnswer(answer, request, url.hostname);
-        const content = replacing(masks);
+        const content = gitRedaction(secret);
         pipeline(answer, content)
           .catch(() => {})
           .finally(() => socket.destroy());

@@ -15,7 +15,7 @@ import { asRefusal } from './last-words.ts';
 import { Refusal } from './refusal.ts';
 
 export interface GitServiceOptions {
-  readonly credentials: CredentialUse;
+  readonly credentials: Pick<CredentialUse, 'secretFor'>;
   readonly dialling: DialOptions;
   /** Silence after which a server is given up. */
   readonly idleMs: number;

@@ -31,7 +31,7 @@ export function replacing(replacements: readonly Replacement[]): Transform {
 }
 
 /** Leftmost first, and of those that begin together the longest. What was put in is not read again. */
-class Replacer {
+export class Replacer {
   readonly #replacements: readonly Replacement[];
   #held: Buffer = Buffer.alloc(0);
 

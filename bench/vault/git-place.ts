@@ -35,6 +35,8 @@ export async function makeGitPlace(mebibytes: number): Promise<GitPlace> {
   const root = join(folder, 'root');
   const work = join(folder, 'work');
   let count = 0;
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
+  process.once('exit', remove);
   mkdirSync(root);
   const git: GitPlace['git'] = async (cwd, words, variables = {}) => {
     const child = spawn('git', [...words], {
@@ -63,7 +65,10 @@ export async function makeGitPlace(mebibytes: number): Promise<GitPlace> {
       count += 1;
       return join(folder, `fresh-${count}`);
     },
-    close: () => rmSync(folder, { recursive: true, force: true }),
+    close: () => {
+      process.off('exit', remove);
+      remove();
+    },
   };
 }
 

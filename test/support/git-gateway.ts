@@ -20,6 +20,7 @@ import type { CredentialSecret } from '../../vault/vault.ts';
 /** The gateway as the role `egress` composes it, with its git service, in this process. */
 export interface GitGateway {
   readonly url: string;
+  readonly port: number;
   /** Of its keys. */
   readonly folder: string;
   /** What was refused, oldest first. */
@@ -44,6 +45,8 @@ export async function startGitGateway(
   options: {
     readonly privateNetworks?: readonly string[];
     readonly idleMs?: number;
+    /** Where it listens. Default: this machine alone. */
+    readonly host?: string;
     /** Takes the tokens of this one too. */
     readonly keysOf?: GitGateway;
   } = {},
@@ -94,12 +97,14 @@ export async function startGitGateway(
     idleMs,
     headersMs: 5_000,
   });
-  proxy.server.listen(0, '127.0.0.1');
+  proxy.server.listen(0, options.host ?? '127.0.0.1');
   await once(proxy.server, 'listening');
-  const url = `http://127.0.0.1:${(proxy.server.address() as AddressInfo).port}`;
+  const { port } = proxy.server.address() as AddressInfo;
+  const url = `http://127.0.0.1:${port}`;
   const closers: (() => void)[] = [];
   const self: GitGateway = {
     url,
+    port,
     folder,
     refusals,
     secrets,
