@@ -105,6 +105,18 @@ export function completeActivity(
   takeResult(draft, source, { activity, scheduledId, result });
 }
 
+/** For a pushed tool that is told to stop nobody waits: what it says later is not heard. */
+export function abandonActivity(
+  draft: RunDraft,
+  attributes:
+    | { readonly scheduledEventId?: Scheduled['workflowTaskCompletedEventId'] }
+    | null
+    | undefined,
+) {
+  const scheduledId = toNumber(attributes?.scheduledEventId);
+  if (draft.activities.get(scheduledId)?.is_pushed) draft.activities.delete(scheduledId);
+}
+
 /** An activity that ended without a result. A cancelled model step said nothing. */
 export function failActivity(draft: RunDraft, source: Source, attributes: Attributes<Failed>) {
   const scheduledId = toNumber(attributes?.scheduledEventId);

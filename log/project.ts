@@ -1,5 +1,6 @@
 import type { SessionEvent } from '../protocol/session-event.ts';
 import {
+  abandonActivity,
   completeActivity,
   failActivity,
   scheduleActivity,
@@ -82,6 +83,8 @@ const ROWS: Readonly<Record<number, Row>> = {
     startActivity(draft, source, event.activityTaskStartedEventAttributes),
   [EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED]: (draft, source, event) =>
     completeActivity(draft, source, event.activityTaskCompletedEventAttributes),
+  [EventType.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED]: (draft, _source, event) =>
+    abandonActivity(draft, event.activityTaskCancelRequestedEventAttributes),
   [EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED]: (draft, source, event) =>
     failActivity(draft, source, event.activityTaskFailedEventAttributes),
   [EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT]: (draft, source, event) =>

@@ -118,5 +118,6 @@ export const { callMcpTool } = proxyActivities<Pick<McpActivities, 'callMcpTool'
 export const { execute: executePushed } = proxyActivities<PushedTools>({
   scheduleToStartTimeout: '5 minutes',
   startToCloseTimeout: '1 hour',
+  cancellationType: ActivityCancellationType.TRY_CANCEL,
   retry: { maximumAttempts: 1 },
 });

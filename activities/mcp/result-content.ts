@@ -119,7 +119,7 @@ function binary(part: {
   readonly mimeType: string;
   readonly data: string;
 }): Shown {
-  const bytes = Math.floor((part.data.length * 3) / 4);
+  const bytes = Buffer.byteLength(part.data, 'base64');
   const words = `[${part.type}, ${part.mimeType}, ${bytes} bytes, not shown here]`;
   return { block: text(words), isPartial: true };
 }
