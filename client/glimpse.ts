@@ -41,7 +41,10 @@ export function createGlimpseReader(requests: Requests): ReadGlimpse {
       }),
     );
     const step = details.find(({ activity }) => isNamed(activity, ACTIVITY.respond));
-    const running = details.filter(({ activity }) => isNamed(activity, ACTIVITY.execute));
+    const running = details.filter(
+      ({ activity }) =>
+        isNamed(activity, ACTIVITY.execute) || isNamed(activity, ACTIVITY.callMcpTool),
+    );
     const waiting = details.flatMap(
       ({ activity, details }) => describeWaiting(activity, details, Date.now()) ?? [],
     );

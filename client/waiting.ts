@@ -16,6 +16,8 @@ const SUBJECTS: Readonly<Record<string, string>> = {
   [ACTIVITY.provision]: 'making the sandbox',
   [ACTIVITY.execute]: 'a tool call',
   [ACTIVITY.release]: 'releasing the sandbox',
+  [ACTIVITY.listMcpTools]: 'asking an MCP server for its tools',
+  [ACTIVITY.callMcpTool]: 'a call of an MCP tool',
 };
 
 /**

@@ -65,21 +65,28 @@ function subjectOf({ input }: Pick<ToolUse, 'input'>): string {
   return typeof subject === 'string' ? subject : JSON.stringify(input);
 }
 
+type Named = Pick<ToolUse, 'name'> & { readonly mcp_server_name?: string };
+
+/** A tool of an MCP server has the server's name before its own. */
+function toolOf({ name, mcp_server_name }: Named): string {
+  return mcp_server_name === undefined ? name : `${mcp_server_name}/${name}`;
+}
+
 /** A tool use in one line. */
-export function nameUse(event: Pick<ToolUse, 'name' | 'input'>): string {
+export function nameUse(event: Named & Pick<ToolUse, 'input'>): string {
   const [line = ''] = subjectOf(event).split('\n');
-  return withoutControls(`${event.name}: ${shorten(line)}`);
+  return withoutControls(`${toolOf(event)}: ${shorten(line)}`);
 }
 
 function toolUse(event: ToolUse, style: Style): string {
-  const { name, id } = event;
+  const { id } = event;
   const words = subjectOf(event);
   const asks = event.type !== 'agent.custom_tool_use' && event.evaluated_permission === 'ask';
   const waits = asks || event.type === 'agent.custom_tool_use';
   const suffix = waits
     ? style('yellow', `\n  waits for ${asks ? 'approval' : 'a result'}: ${id}`)
     : '';
-  return `${style('magenta', name)}: ${excerpt(words)}${suffix}`;
+  return `${style('magenta', toolOf(event))}: ${excerpt(words)}${suffix}`;
 }
 
 type Confirmation = Extract<SessionEvent, { type: 'user.tool_confirmation' }>;
