@@ -104,9 +104,11 @@ test('a workflow of another type that names a vault → refused, also one that c
 });
 
 test('a start that claims to continue another run → refused', async () => {
-  const input = { continued: { vault_ids: ['team'], run_index: 1, run_ids: [randomUUID()] } };
-  const handle = await startUnserved('session', input);
-  await expect(authority().check(await infoOf(handle), 'team')).rejects.toMatchObject(DENIED);
+  const continued = { vault_ids: ['team'], run_index: 1, run_ids: [randomUUID()] };
+  for (const input of [{ continued }, { continued, vault_ids: ['team'] }]) {
+    const handle = await startUnserved('session', input);
+    await expect(authority().check(await infoOf(handle), 'team')).rejects.toMatchObject(DENIED);
+  }
 });
 
 test('a start that no session has → refused', async () => {
