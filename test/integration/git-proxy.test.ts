@@ -1,10 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { BlockList } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { answerByGit } from '../../bench/vault/git-backend.ts';
+import { createGitServer } from '../../egress/git-server.ts';
 import { REMOTE_ROOT } from '../../egress/git-variables.ts';
 import { Refusal } from '../../egress/refusal.ts';
 import { SecretValue } from '../../vault/secret-value.ts';
+import type { CredentialSecret } from '../../vault/vault.ts';
+import { startUpstream } from '../support/egress-upstream.ts';
 import { startGitGateway } from '../support/git-gateway.ts';
 import { startGitServer } from '../support/git-server.ts';
 import { type Ran, SECRET, USERNAME, useGitWorld } from '../support/git-world.ts';
@@ -321,5 +326,67 @@ describe('a server that', () => {
       .client(hasty.token([world().repository('one')]), hasty)
       .git('ls-remote', `${REMOTE_ROOT}one.git`);
     expect(said).toMatch(/gave no answer|Empty reply/);
+  });
+});
+
+describe('a server of TLS', () => {
+  async function startTls() {
+    const { server } = world();
+    const upstream = await startUpstream({
+      names: 'IP:127.0.0.1',
+      answer: (request, response) =>
+        void answerByGit(request, response, { root: server.root, user: USERNAME }),
+    });
+    onTestFinished(() => upstream.close());
+    server.addRepository('by-tls');
+    const url = `https://127.0.0.1:${upstream.tlsPort}`;
+    const credential = world().gateway.secrets.get('git') as CredentialSecret;
+    return { upstream, url, credential: { ...credential, url } as CredentialSecret };
+  }
+
+  test('that is trusted → cloned', async () => {
+    const { upstream, url, credential } = await startTls();
+    const trusting = await startGitGateway({ trusted: [readFileSync(upstream.caPath, 'utf8')] });
+    onTestFinished(() => trusting.close());
+    trusting.secrets.set('git', credential);
+    const repository = world().repository('by-tls', { url: `${url}/by-tls.git` });
+    const hand = world().client(trusting.token([repository]), trusting);
+    await hand.done('clone', '--quiet', `${REMOTE_ROOT}by-tls.git`, '.');
+    expect(readFileSync(join(hand.folder, 'file.txt'), 'utf8')).toBe('second\n');
+    const sent = `Basic ${Buffer.from(`${USERNAME}:${SECRET}`).toString('base64')}`;
+    expect(upstream.requests[0]?.headers.authorization).toBe(sent);
+  });
+
+  test('that is not → refused in words, and nothing was sent', async () => {
+    const { upstream, url, credential } = await startTls();
+    world().gateway.secrets.set('git', credential);
+    const repository = world().repository('by-tls', { url: `${url}/by-tls.git` });
+    const hand = world().client(world().gateway.token([repository]));
+    const { said } = await hand.git('ls-remote', `${REMOTE_ROOT}by-tls.git`);
+    expect(said).toMatch(/does not prove by TLS that it is that host/);
+    expect(upstream.requests).toEqual([]);
+  });
+
+  test('no TLS, and no network of the operator’s own → the credential is not sent', async () => {
+    const { server } = world();
+    const before = server.requests.length;
+    let asked = 0;
+    const privateNetworks = new BlockList();
+    // As if the address were public: it may be dialled, and is not the operator's.
+    privateNetworks.check = () => {
+      asked += 1;
+      return asked === 1;
+    };
+    const plain = createGitServer({
+      url: new URL(`${server.url}/one.git`),
+      username: USERNAME,
+      secret: SECRET,
+      idleMs: 5_000,
+      dialling: { resolve: async () => [], privateNetworks, trusted: [], connectMs: 5_000 },
+    });
+    await expect(plain.ask({ service: 'git-upload-pack', step: 'advertise' })).rejects.toThrow(
+      'the credential would go to 127.0.0.1 unencrypted; name the repository by https://',
+    );
+    expect(server.requests.length).toBe(before);
   });
 });

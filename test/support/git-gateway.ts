@@ -45,6 +45,8 @@ export async function startGitGateway(
   options: {
     readonly privateNetworks?: readonly string[];
     readonly idleMs?: number;
+    /** PEM of authorities besides those of this machine. */
+    readonly trusted?: readonly string[];
     /** Where it listens. Default: this machine alone. */
     readonly host?: string;
     /** Takes the tokens of this one too. */
@@ -73,7 +75,7 @@ export async function startGitGateway(
     resolve: async () => [{ address: '127.0.0.1', family: 4 }],
     privateNetworks: toBlockList(privateNetworks),
     connectMs: 5_000,
-    trusted: [],
+    trusted: [...(options.trusted ?? [])],
   };
   const git = createGitService({
     credentials,
