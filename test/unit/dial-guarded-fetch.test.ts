@@ -11,10 +11,14 @@ const NONE = toBlockList([]);
 
 let origin: string;
 let received: string[];
+/** Where requests came in. */
+let dialled: string[];
 let server: ReturnType<typeof createServer>;
 beforeEach(async () => {
   received = [];
+  dialled = [];
   server = createServer((request, response) => {
+    dialled.push(request.socket.localAddress ?? '');
     void text(request).then((body) => {
       received.push(`${request.method} ${request.url} ${request.headers['x-test'] ?? ''} ${body}`);
       if (request.url === '/redirect') response.writeHead(302, { location: `${origin}/there` });
@@ -22,7 +26,7 @@ beforeEach(async () => {
       response.end(request.url === '/nothing' ? undefined : 'heard');
     });
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(0, '0.0.0.0');
   await once(server, 'listening');
   origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 });
@@ -88,6 +92,7 @@ test('a name with a private address among public ones → only the others are di
   const { lookup } = resolvingTo(['127.0.0.2', '127.0.0.1']);
   const fetch = createGuardedFetch({ privateNetworks: toBlockList(['127.0.0.1/32']), lookup });
   expect(await (await fetch(`http://both.example:${port}/`)).text()).toBe('heard');
+  expect(dialled).toEqual(['127.0.0.1']);
 });
 
 test('a name that leads elsewhere a moment later → each connection is checked', async () => {

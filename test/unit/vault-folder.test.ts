@@ -133,6 +133,7 @@ const KEY = randomBytes(32).toString('base64');
 
 test.each([
   ['mode 644', (path: string) => chmod(path, 0o644), /has mode 644.*chmod 600/],
+  ['mode 660', (path: string) => chmod(path, 0o660), /has mode 660/],
   [
     'no base64',
     (path: string) => writeFile(path, 'hunter2 is my key'),
@@ -160,6 +161,12 @@ test.each([
   expect(String(error)).not.toContain(KEY);
 });
 
+test.each([0o600, 0o400, 0o440])('a key file of mode %o → taken', async (mode) => {
+  await records.write('vaults/team', body('team'), 0);
+  await chmod(join(folder.path, 'key'), mode);
+  expect((await records.read('vaults/team'))?.body).toBe(body('team'));
+});
+
 test('a lost key → no other one is made', async () => {
   await records.write('vaults/team', body('team'), 0);
   await unlink(join(folder.path, 'key'));
@@ -170,7 +177,7 @@ test('a lost key → no other one is made', async () => {
 test('a key file that cannot be read → said in words', async () => {
   await records.write('vaults/team', body('team'), 0);
   await unlink(join(folder.path, 'key'));
-  await mkdir(join(folder.path, 'key'), { mode: 0o700 });
+  await mkdir(join(folder.path, 'key'), { mode: 0o600 });
   await expect(records.read('vaults/team')).rejects.toThrow(/cannot be read \(EISDIR\)/);
 });
 

@@ -17,7 +17,8 @@ export type KeyRing = readonly [Key, ...Key[]];
 
 const KEY_BYTES = 32;
 const ID_CHARACTERS = 16;
-const ONLY_OWNER = 0o077;
+/** The last one is that of a mounted secret. */
+const CLOSED_MODES = new Set([0o600, 0o400, 0o440]);
 const SHAPE = `one key on each line, the newest first, each the base64 of ${KEY_BYTES} bytes`;
 
 /**
@@ -32,10 +33,10 @@ export async function readKeyRing(source: FolderSettings['key']): Promise<KeyRin
     throw invalid(`the vault's key file ${path} cannot be read (${error.code})`, error);
   });
   if (found === undefined) return undefined;
-  if ((found.mode & ONLY_OWNER) !== 0) {
-    const mode = (found.mode & 0o777).toString(8);
+  const mode = found.mode & 0o777;
+  if (!CLOSED_MODES.has(mode)) {
     throw invalid(
-      `the vault's key file ${path} has mode ${mode}, so others may read it: chmod 600 ${path}`,
+      `the vault's key file ${path} has mode ${mode.toString(8)}, so others may use it: chmod 600 ${path}`,
     );
   }
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
