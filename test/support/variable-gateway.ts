@@ -79,11 +79,14 @@ export class VariableGateway {
   value = VALUE;
   credentials: CredentialUse;
   port = 0;
+  private readonly host: string;
   private upstream: Upstream | undefined;
   private proxy: EgressProxy | undefined;
   private local: LocalListener | undefined;
 
-  constructor() {
+  /** @param host Where it listens. */
+  constructor(host = '127.0.0.1') {
+    this.host = host;
     this.credentials = this.knowing({});
   }
 
@@ -156,7 +159,7 @@ export class VariableGateway {
       services: [],
       log: (line) => this.log.push(line as Record<string, unknown>),
     });
-    proxy.server.listen(0, '127.0.0.1');
+    proxy.server.listen(0, this.host);
     await once(proxy.server, 'listening');
     this.proxy = proxy;
     this.port = (proxy.server.address() as AddressInfo).port;
