@@ -26,16 +26,18 @@ function layer(
 
 /** The essential tests of a session pass with its payloads encrypted as they do without. */
 const ENCRYPTED_TOO = [
-  'session-actions',
-  'session-hands',
-  'session-input',
-  'session-previews',
-  'session-reset',
-  'session-roll-over',
-  'session-turns',
-  'session-visible',
-  'registry',
-].map((file) => `test/workflow/${file}.test.ts`);
+  'workflow/session-actions',
+  'workflow/session-hands',
+  'workflow/session-input',
+  'workflow/session-previews',
+  'workflow/session-reset',
+  'workflow/session-roll-over',
+  'workflow/session-turns',
+  'workflow/session-visible',
+  'workflow/registry',
+  'integration/client-sessions',
+  'integration/registered-environments',
+].map((file) => `test/${file}.test.ts`);
 
 export default defineConfig({
   test: {

@@ -35,6 +35,7 @@ let drover: Drover;
 beforeAll(async () => {
   harness = await startHarness({ player });
   drover = await connectDrover({
+    payloadKeys: inject('payloadKeys') ?? null,
     address: inject('temporalAddress'),
     taskQueue: harness.taskQueue,
   });
