@@ -38,12 +38,15 @@ export function createBinaryCache(folder: string, name: string): BinaryCache {
         await copyFile(binary, copy);
         await chmod(copy, 0o755);
         await writeFile(join(fresh, 'temporal.sha256'), `${await sha256Of(copy)}\n`);
-        await rm(entry, { recursive: true, force: true });
-        await rename(fresh, entry);
-      } catch (error) {
+        await rename(fresh, entry).catch(async (error: unknown) => {
+          // A good one stays where it is: another process may be about to run it.
+          if ('path' in (await this.find())) return;
+          await rename(entry, join(fresh, 'spoilt')).catch(() => Promise.reject(error));
+          await rename(fresh, entry);
+          await rm(join(entry, 'spoilt'), { recursive: true, force: true });
+        });
+      } finally {
         await rm(fresh, { recursive: true, force: true });
-        // Another process stored its own in between: as good as ours.
-        if (!(await this.find().then((found) => 'path' in found))) throw error;
       }
       return path;
     },
