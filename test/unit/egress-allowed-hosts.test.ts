@@ -125,10 +125,10 @@ describe('what a hand may reach', () => {
   });
 
   test.each([
-    ['http://example.com', { host: 'example.com', port: 80, path: '/' }],
-    ['HTTP://Example.COM:8080/a?b=c', { host: 'example.com', port: 8080, path: '/a?b=c' }],
-    ['http://example.com?b', { host: 'example.com', port: 80, path: '/?b' }],
-    ['http://example.com//evil.net/', { host: 'example.com', port: 80, path: '//evil.net/' }],
+    ['http://example.com', { scheme: 'http', host: 'example.com', port: 80, path: '/' }],
+    ['HTTP://Example.COM:8080/a?b=c', { scheme: 'http', host: 'example.com', port: 8080, path: '/a?b=c' }],
+    ['http://example.com?b', { scheme: 'http', host: 'example.com', port: 80, path: '/?b' }],
+    ['http://example.com//evil.net/', { scheme: 'http', host: 'example.com', port: 80, path: '//evil.net/' }],
   ])('GET %s → %j', (url, target) => {
     expect(parseHttpTarget(url)).toEqual(target);
   });

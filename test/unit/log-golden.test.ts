@@ -80,7 +80,7 @@ test('between them every type of event stands that a session can have', () => {
 });
 
 /** Fields that resources have gained since, as a session without them has them. */
-const ADDED_SINCE = { environments: {}, resources: [] };
+const ADDED_SINCE = { environments: {}, resources: [], vault_ids: [] };
 
 describe('a history that differs does not pass', () => {
   const replaced = (from: string, to: string) => (golden: Golden) => {
