@@ -1,69 +1,21 @@
-import { execFile } from 'node:child_process';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { readFile } from 'node:fs/promises';
 import type { WorkflowHandle } from '@temporalio/client';
-import { afterEach, expect, inject, test } from 'vitest';
+import { afterEach, test } from 'vitest';
 import type { KeyRingFile } from '../../codec/key-ring-file.ts';
-import { findTemporalBinary } from '../../launch/temporal-binary.ts';
-import { agentMessages, getSession, registryWorkflowId, send } from '../../protocol/messages.ts';
+import { agentMessages, registryWorkflowId, send } from '../../protocol/messages.ts';
 import type { Player } from '../../rehearsal/player.ts';
 import { calls, fromConversation, gate, says, scripted } from '../../rehearsal/script.ts';
 import { type Harness, okHands, startHarness } from '../support/harness.ts';
+import { keepHistory, untilStopped } from '../support/keep-history.ts';
 import { ENCRYPTED_HISTORIES, openKeptKeys } from '../support/kept-keys.ts';
-import { resealWithout } from '../support/reseal.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-/**
- * Records histories of real runs, one file a run, for the replay suite: `npm run record-histories`.
- * Add new ones beside the old; an old one is what sessions in the field look like.
- */
-const FOLDER = fileURLToPath(new URL('../histories/', import.meta.url));
-const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
-const VERSION = 'v1';
-
+/** Records histories of real runs, for the replay suite: `npm run record-histories`. */
 let harness: Harness;
 afterEach(() => harness.stop());
 
-async function keep(name: string, handle: WorkflowHandle, folder = FOLDER): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  const runs: string[] = [];
-  for (let runId = (await handle.describe()).runId; runId !== ''; ) {
-    runs.unshift(await show(handle.workflowId, runId));
-    runId = await previousRun(handle.workflowId, runId);
-  }
-  expect(runs.length).toBeGreaterThan(0);
-  for (const [index, run] of runs.entries()) {
-    await writeFile(`${folder}${name}.${VERSION}.run-${index}.json`, `${run}\n`);
-  }
-}
-
-async function previousRun(workflowId: string, runId: string): Promise<string> {
-  const { events } = await harness.client.workflow.getHandle(workflowId, runId).fetchHistory();
-  return events?.[0]?.workflowExecutionStartedEventAttributes?.continuedExecutionRunId ?? '';
-}
-
-/** The history as `temporal workflow show --output json` prints it. */
-async function show(workflowId: string, runId: string): Promise<string> {
-  const { path } = await findTemporalBinary();
-  const address = ['--address', inject('temporalAddress')];
-  const execution = ['--workflow-id', workflowId, '--run-id', runId];
-  const { stdout } = await promisify(execFile)(
-    path,
-    ['workflow', 'show', '--output', 'json', ...address, ...execution],
-    { maxBuffer: 50_000_000 },
-  );
-  // Stack traces of failures name where the project lies on the machine that recorded them.
-  const ring = await (await openKeptKeys()).current();
-  const history = resealWithout(PROJECT, JSON.parse(stdout), ring);
-  return JSON.stringify(history, null, 1).replaceAll(PROJECT, '');
-}
-
-function untilStopped(handle: WorkflowHandle, reason: string) {
-  return waitFor(`stop reason ${reason}`, async () => {
-    const session = await handle.query(getSession);
-    return session.stop_reason?.type === reason && session;
-  });
+function keep(name: string, handle: WorkflowHandle, folder?: string): Promise<void> {
+  return keepHistory(name, { harness, handle, ...(folder === undefined ? {} : { folder }) });
 }
 
 const ASKING = {

@@ -25,6 +25,7 @@ const KINDS = [
   'registered-session',
   'registry-agent',
   'several-hands',
+  'mcp-tools',
 ];
 const files = readdirSync(FOLDER).filter((file) => file.endsWith('.json'));
 
