@@ -16,10 +16,15 @@ export interface VaultKeeping {
 }
 
 export function keepVaults(records: VaultRecords): VaultKeeping {
-  async function getVault(id: string): Promise<VaultInfo> {
+  async function find(id: string): Promise<VaultInfo | undefined> {
     const record = await records.read(vaultName(id));
-    if (record === undefined) throw vaultNotFound(id, undefined);
-    return readStoredVault(vaultName(id), record.body);
+    return record && readStoredVault(vaultName(id), record.body);
+  }
+
+  async function getVault(id: string): Promise<VaultInfo> {
+    const vault = await find(id);
+    if (vault === undefined) throw vaultNotFound(id, undefined);
+    return vault;
   }
 
   return {
@@ -36,7 +41,11 @@ export function keepVaults(records: VaultRecords): VaultKeeping {
       await createRecord(records, vaultName(made.id), made, `vault ${made.id}`);
       return made;
     },
-    listVaults: async () => inParallel(await records.list(VAULTS), getVault),
+    async listVaults() {
+      // A name may be left of one that was never written, or that was deleted on the server.
+      const found = await inParallel(await records.list(VAULTS), find);
+      return found.filter((vault) => vault !== undefined);
+    },
     async archiveVault(id) {
       const now = new Date().toISOString();
       const archived = await changeRecord(records, vaultName(id), readStoredVault, (vault) =>

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { openVaultKeeper } from '../../vault/keeper.ts';
 import { openVault } from '../../vault/open-vault.ts';
 import type { Vault } from '../../vault/vault.ts';
 import { createOauthCredential, LOOPBACK, TRACKER } from '../support/oauth-credential.ts';
@@ -195,6 +196,42 @@ async function dieAsking(endpoint: TokenEndpoint, trouble: Trouble): Promise<voi
   await waitFor('its request', async () => endpoint.requests.length === 1);
   await dying.kill();
 }
+
+test('new tokens that a person puts in during a refresh → stay', async () => {
+  const endpoint = await start();
+  await createOauthCredential(folder.settings(), endpoint);
+  const rejected = endpoint.accessToken;
+  const answering = Promise.withResolvers<void>();
+  endpoint.troubles.push({ type: 'wait', until: answering.promise });
+  const refreshed = vault.accessToken(TRACKER, { rejected });
+  await waitFor('its request', async () => endpoint.requests.length === 1);
+  const keeper = openVaultKeeper(folder.settings());
+  const typed = { access_token: 'at-of-a-person', refresh_token: 'rt-of-a-person' };
+  await keeper.rotateCredential(TRACKER, JSON.stringify(typed));
+  answering.resolve();
+  await refreshed;
+  const other = openVault(folder.settings());
+  expect(await other.accessToken(TRACKER)).toBe('at-of-a-person');
+  expect(await other.accessToken(TRACKER, { rejected })).toBe('at-of-a-person');
+});
+
+test('a credential that is archived during its refresh → stays so', async () => {
+  const endpoint = await start();
+  await createOauthCredential(folder.settings(), endpoint);
+  const answering = Promise.withResolvers<void>();
+  endpoint.troubles.push({ type: 'wait', until: answering.promise });
+  const refreshed = vault.accessToken(TRACKER, { rejected: endpoint.accessToken });
+  await waitFor('its request', async () => endpoint.requests.length === 1);
+  const keeper = openVaultKeeper(folder.settings());
+  await keeper.archiveCredential(TRACKER);
+  answering.resolve();
+  await refreshed;
+  expect(await keeper.listCredentials('team')).toMatchObject([{ archived_at: expect.any(String) }]);
+  const other = openVault(folder.settings());
+  await expect(other.accessToken(TRACKER)).rejects.toMatchObject({
+    type: 'Vault.CredentialNotFound',
+  });
+});
 
 test.each([
   ['a loopback address', 'http://127.0.0.1:1/token', 'must be dialled by https'],

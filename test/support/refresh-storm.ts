@@ -7,7 +7,10 @@ import { startTokenEndpoint } from './token-endpoint.ts';
 const ROUNDS = 200;
 const CALLS = 3;
 
-/** Two processes that refresh one credential at the same time, 200 times: one asks each time. */
+/**
+ * Two processes that refresh one credential at the same time, 200 times, and then with 200 calls
+ * each: one asks each time.
+ */
 export async function refreshStorm(
   settings: VaultSettings,
   variables: Readonly<Record<string, string>>,
@@ -24,8 +27,11 @@ export async function refreshStorm(
       expect(tokens).toHaveLength(2 * CALLS);
       expect(endpoint.accessToken).not.toBe(rejected);
     }
+    const last = { credentialId: 'tracker', rejected: endpoint.accessToken, calls: ROUNDS };
+    const tokens = (await Promise.all(processes.map((one) => one.order(last)))).flat();
+    expect(new Set(tokens)).toEqual(new Set([endpoint.accessToken]));
     expect(endpoint.reuses).toBe(0);
-    expect(endpoint.requests).toHaveLength(ROUNDS);
+    expect(endpoint.requests).toHaveLength(ROUNDS + 1);
   } finally {
     await Promise.all(processes.map((one) => one.kill()));
     await endpoint.close();

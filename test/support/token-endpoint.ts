@@ -11,7 +11,9 @@ export type Trouble =
   /** It does what it is asked, and its answer never comes. */
   | { readonly type: 'cut_after_acting' }
   | { readonly type: 'hang_after_acting' }
-  | { readonly type: 'hang' };
+  | { readonly type: 'hang' }
+  /** It takes its time. */
+  | { readonly type: 'wait'; readonly until: Promise<unknown> };
 
 export interface TokenEndpoint {
   readonly url: string;
@@ -66,6 +68,7 @@ export async function startTokenEndpoint(
     state.requests.push({ authorization, form });
     const trouble = state.troubles.shift();
     if (trouble?.type === 'hang') return;
+    if (trouble?.type === 'wait') await trouble.until;
     if (trouble?.type === 'status') return send(response, trouble.status, trouble.body ?? '');
     if (trouble?.type === 'redirect') {
       response.setHeader('location', trouble.to);

@@ -216,6 +216,19 @@ test('a folder that cannot be written → said in words, to be tried again', asy
   });
 });
 
+test('a writer that died before it wrote anything → no record, and others are listed', async () => {
+  const keeper = openVaultKeeper(folder.settings());
+  await keeper.createVault({ id: 'team' });
+  await mkdir(join(folder.path, 'vaults', 'never'));
+  await mkdir(join(folder.path, 'credentials', 'team', 'never'), { recursive: true });
+  await writeFile(join(folder.path, 'vaults', 'never', '.0123.part'), 'cut');
+  expect(await keeper.listVaults()).toMatchObject([{ id: 'team' }]);
+  expect(await keeper.listCredentials('team')).toEqual([]);
+  expect(await keeper.reseal()).toBe(3);
+  await keeper.createVault({ id: 'never' });
+  expect(await keeper.listVaults()).toHaveLength(2);
+});
+
 test('two processes that make the first key → one key', async () => {
   const makers = Array.from({ length: 8 }, () => openRecords(folder.settings()));
   await Promise.all(makers.map((maker, index) => maker.write(`vaults/v${index}`, body('v'), 0)));
