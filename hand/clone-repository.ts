@@ -50,6 +50,8 @@ export function createCloneTool(options: CloneToolOptions): HandTool {
         if (existsSync(path) && readdirSync(path).length > 0) {
           return failed(repository, `${path} is not empty; choose another mount_path`);
         }
+        rmSync(draftOf(path), { recursive: true, force: true });
+        mkdirSync(draftOf(path));
       } catch (error) {
         return failed(repository, options.wordsOfPath(path, error));
       }
@@ -64,11 +66,9 @@ async function clone(
   options: CloneToolOptions,
 ): Promise<CallResult> {
   const { url, path, branch, commit } = repository;
-  // Beside its place: one that a kill leaves in parts must not pass for the whole.
-  const draft = `${dirname(path)}/.${basename(path)}.cloning`;
+  const draft = draftOf(path);
   const git = (...words: readonly string[]) => runGit(words, call, options);
   const ofBranch = branch === null ? [] : ['--branch', branch];
-  rmSync(draft, { recursive: true, force: true });
   const why =
     (await git('clone', '--progress', ...ofBranch, '--', url, draft)) ??
     (commit === null ? undefined : await checkOut(draft, commit, git));
@@ -78,6 +78,11 @@ async function clone(
   }
   renameSync(draft, path);
   return { text: `cloned ${nameOf(repository)} into ${path}`, is_error: false };
+}
+
+/** Beside its place: one that a kill leaves in parts must not pass for the whole. */
+function draftOf(path: string): string {
+  return `${dirname(path)}/.${basename(path)}.cloning`;
 }
 
 /** A commit that no branch leads to is not cloned, but many servers give it away. */

@@ -4,7 +4,11 @@ import { LABEL } from '../../k8s/hand-labels.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { SANDBOX_IMAGE, type TestCluster } from './test-cluster.ts';
 
-const PROGRAM = new URL('./images/git-server.mjs', import.meta.url);
+/** In a pod there is no other module: they are one program. */
+const PROGRAMS = ['../../bench/vault/git-backend.ts', './images/git-server.mjs'];
+const PROGRAM = PROGRAMS.map((path) => readFileSync(new URL(path, import.meta.url), 'utf8')).join(
+  '\n',
+);
 const NAME = 'git-server';
 
 /** A Git server in the cluster, which hands with a network reach. Goes with the namespaces. */
@@ -51,7 +55,7 @@ export async function startGitServer(cluster: TestCluster): Promise<string> {
           name: NAME,
           image: SANDBOX_IMAGE,
           imagePullPolicy: 'IfNotPresent',
-          command: ['node', '--input-type=module', '-e', readFileSync(PROGRAM, 'utf8')],
+          command: ['node', '--input-type=module-typescript', '-e', PROGRAM],
           securityContext: {
             allowPrivilegeEscalation: false,
             capabilities: { drop: ['ALL'] },

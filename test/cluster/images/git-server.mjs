@@ -1,6 +1,7 @@
-// Runs in a pod of the sandbox image: serves /tmp/repository.git by Git's own CGI, and answers
-// GET /clones with the number of clones begun. A path under /slow/ waits for three seconds.
-import { execFileSync, spawn } from 'node:child_process';
+// Runs in a pod of the sandbox image, behind `bench/vault/git-backend.ts`: serves /tmp/repository.git
+// by Git's own CGI, and answers GET /clones with the number of clones begun. A path under /slow/ waits
+// for three seconds.
+import { execFileSync } from 'node:child_process';
 import { createServer } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -28,28 +29,9 @@ createServer(async (request, response) => {
   if (url.pathname === '/first') return response.end(git('rev-parse', 'main~1'));
   if (url.pathname.endsWith('/info/refs')) clones += 1;
   if (url.pathname.startsWith('/slow/')) await delay(3_000);
-  const backend = spawn('git', ['http-backend'], {
-    env: {
-      PATH: process.env.PATH,
-      GIT_PROJECT_ROOT: '/tmp',
-      GIT_HTTP_EXPORT_ALL: '1',
-      PATH_INFO: url.pathname.replace(/^\/slow/, ''),
-      QUERY_STRING: url.search.slice(1),
-      REQUEST_METHOD: request.method,
-      CONTENT_TYPE: request.headers['content-type'] ?? '',
-      HTTP_CONTENT_ENCODING: request.headers['content-encoding'] ?? '',
-      HTTP_GIT_PROTOCOL: request.headers['git-protocol'] ?? '',
-    },
+  await answerByGit(request, response, {
+    root: '/tmp',
+    user: null,
+    path: url.pathname.replace(/^\/slow/, ''),
   });
-  request.pipe(backend.stdin);
-  const chunks = [];
-  for await (const chunk of backend.stdout) chunks.push(chunk);
-  const answer = Buffer.concat(chunks);
-  const end = answer.indexOf('\r\n\r\n');
-  for (const line of answer.subarray(0, end).toString().split('\r\n')) {
-    const [name, value] = line.split(': ');
-    if (name === 'Status') response.statusCode = Number.parseInt(value, 10);
-    else response.setHeader(name, value);
-  }
-  response.end(answer.subarray(end + 4));
 }).listen(8080);
