@@ -1,22 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { NativeConnection } from '@temporalio/worker';
 import { inject } from 'vitest';
-import { createMcpActivities } from '../../activities/mcp/activities.ts';
-import { createLastFailureReader } from '../../activities/mcp/last-failure.ts';
-import { createAuthority } from '../../activities/vault/authority.ts';
-import { createGrantActivities } from '../../activities/vault/grant.ts';
-import { createGuardedFetch } from '../../dial/guarded-fetch.ts';
-import { createHistorySource } from '../../log/history-source.ts';
 import type { SessionEvent } from '../../protocol/session-event.ts';
-import { vaultQueueOf } from '../../protocol/task-queue.ts';
 import { folderUrl, openStore } from '../../store/open-store.ts';
 import type { Store } from '../../store/store.ts';
 import { openVaultKeeper, type VaultKeeper } from '../../vault/keeper.ts';
-import { openVault } from '../../vault/open-vault.ts';
-import { createVaultWorker } from '../../workers/create-worker.ts';
 import { type Harness, type HarnessOptions, startHarness } from './harness.ts';
+import { runVaultWorker } from './run-vault-worker.ts';
 import { makeVaultFolder } from './vault-folder.ts';
 
 export interface McpHarness extends Harness {
@@ -63,36 +54,12 @@ export async function startMcpHarness(options: McpHarnessOptions): Promise<McpHa
   };
 }
 
-/** As `workers/main.ts` composes it. */
-export async function startVaultWorker(
+/** On the suite's server. */
+export function startVaultWorker(
   sessionQueue: string,
-  settings: Parameters<typeof openVault>[0],
+  settings: Parameters<typeof runVaultWorker>[0]['settings'],
   opener: () => Promise<Store>,
 ): Promise<() => Promise<void>> {
-  const connection = await NativeConnection.connect({ address: inject('temporalAddress') });
-  const { workflowService: service } = connection;
-  const target = { connection, namespace: 'default' };
-  const vault = openVault(settings);
-  const source = createHistorySource({ service, namespace: 'default' });
-  const authority = createAuthority({ source, vault });
-  const { close, ...mcp } = createMcpActivities({
-    vault,
-    authority,
-    fetch: createGuardedFetch(settings),
-    openStore: opener,
-    lastFailure: createLastFailureReader({ service, namespace: 'default' }),
-  });
-  const worker = await createVaultWorker({
-    ...target,
-    taskQueue: vaultQueueOf(sessionQueue),
-    activities: { ...createGrantActivities({ vault, authority }), ...mcp },
-  });
-  const running = worker.run();
-  return async () => {
-    worker.shutdown();
-    await running;
-    await close();
-    await vault.close();
-    await connection.close();
-  };
+  const address = inject('temporalAddress');
+  return runVaultWorker({ address, sessionQueue, settings, openStore: opener });
 }
