@@ -14,6 +14,8 @@ const SHOWN = '[secret]';
 const MIN_LENGTH = 4;
 /** The shortest form that is taken for one. */
 const MIN_FORM_LENGTH = 6;
+/** Less of one that was cut says nothing. */
+const MIN_CUT_LENGTH = 8;
 /** What is nested deeper costs whoever reads it its stack. */
 const MAX_DEPTH = 1_000;
 const TOO_DEEP = '[nested too deeply to be shown]';
@@ -22,7 +24,10 @@ export function createRedactor(): Redactor {
   const secrets = new Set<string>();
   let forms: readonly string[] = [];
   const redact = (text: string): string =>
-    forms.reduce((clean, form) => clean.replaceAll(form, SHOWN), text);
+    withoutBeginnings(
+      forms.reduce((clean, form) => clean.replaceAll(form, SHOWN), text),
+      forms,
+    );
   const redactJson = (value: unknown, depth = 0): unknown => {
     if (typeof value === 'string') return redact(value);
     if (typeof value !== 'object' || value === null) return value;
@@ -45,6 +50,36 @@ export function createRedactor(): Redactor {
     redact,
     redactJson: (value) => redactJson(value),
   };
+}
+
+/** Takes out what begins a form and was cut, when half of it or more is there. */
+function withoutBeginnings(text: string, forms: readonly string[]): string {
+  const cut = forms.filter(({ length }) => length >= 2 * MIN_CUT_LENGTH);
+  const next = cut.map((form) => text.indexOf(halfOf(form)));
+  let clean = '';
+  let at = 0;
+  for (;;) {
+    // Each form is looked for once in each part of the text.
+    for (const [which, form] of cut.entries()) {
+      const known = next[which] ?? -1;
+      if (known >= 0 && known < at) next[which] = text.indexOf(halfOf(form), at);
+    }
+    const start = Math.min(...next.filter((index) => index >= 0));
+    if (start === Number.POSITIVE_INFINITY) return clean + text.slice(at);
+    clean += `${text.slice(at, start)}${SHOWN}`;
+    at = start + Math.max(...cut.map((form) => beginningOf(form, text, start)));
+  }
+}
+
+function halfOf(form: string): string {
+  return form.slice(0, Math.ceil(form.length / 2));
+}
+
+/** How much of a form stands there, in characters. */
+function beginningOf(form: string, text: string, start: number): number {
+  let length = 0;
+  while (length < form.length && form[length] === text[start + length]) length += 1;
+  return length;
 }
 
 function formsOf(secret: string): string[] {

@@ -33,8 +33,18 @@ test.each(WAYS)(
   },
 );
 
+test('a server cuts what it says again → what is left of it is taken out', () => {
+  const redactor = createRedactor();
+  redactor.add(secret);
+  for (const length of [secret.length - 1, Math.ceil(secret.length / 2)]) {
+    const cut = secret.slice(0, length);
+    expect(redactor.redact(`at ${cut}… and ${cut}`)).toBe('at [secret]… and [secret]');
+  }
+  expect(redactor.redact(secret.slice(0, 4))).toBe(secret.slice(0, 4));
+});
+
 test('what is nested more deeply than a stack allows → cut', () => {
   const redactor = createRedactor();
-  const deep = JSON.parse('[1,'.repeat(100_000) + 'null' + ']'.repeat(100_000)) as unknown;
+  const deep = JSON.parse(`${'[1,'.repeat(100_000)}null${']'.repeat(100_000)}`) as unknown;
   expect(JSON.stringify(redactor.redactJson(deep))).toContain('nested too deeply');
 });
