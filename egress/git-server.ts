@@ -48,6 +48,8 @@ export interface GitServerOptions {
   readonly dialling: DialOptions;
   /** Silence after which the server is given up. */
   readonly idleMs: number;
+  /** Aborted when nobody waits for an answer any more. */
+  readonly signal?: AbortSignal;
 }
 
 const PROTOCOL = /^[a-z0-9=:-]{1,100}$/;
@@ -60,6 +62,9 @@ export function createGitServer(options: GitServerOptions): GitServer {
   return {
     async ask(request) {
       const socket = await dialServer(options);
+      const giveUp = (): void => void socket.destroy();
+      options.signal?.addEventListener('abort', giveUp, { once: true });
+      if (options.signal?.aborted === true) giveUp();
       try {
         const answer = await send(socket, request, { url, authorization });
         checkAnswer(answer, request, url.hostname);

@@ -44,6 +44,8 @@ export function createGitService(options: GitServiceOptions): GatewayService {
       const route = parseGitRoute(request.method, path);
       const repository = repositoryOf(token, route);
       response.on('error', () => {});
+      const gone = new AbortController();
+      response.once('close', () => gone.abort());
       if (request.headers.expect !== undefined) response.writeContinue();
       await carry({
         request,
@@ -52,7 +54,7 @@ export function createGitService(options: GitServiceOptions): GatewayService {
         repository,
         async open() {
           const credential = await readGitCredential(options.credentials, token, repository);
-          return createGitServer({ ...credential, ...options });
+          return createGitServer({ ...credential, ...options, signal: gone.signal });
         },
         onRefused: (refusal) => options.onRefused(refusal, { token, from: addressOf(request) }),
       });

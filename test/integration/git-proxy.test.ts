@@ -317,6 +317,26 @@ describe('a server that', () => {
     expect(code).toBe(1);
   });
 
+  test('is silent, and its client goes → let go at once', async () => {
+    const held = Promise.withResolvers<void>();
+    const asked = Promise.withResolvers<void>();
+    world().server.intercept = ({ socket }) => {
+      socket.once('close', () => held.resolve());
+      asked.resolve();
+      return true;
+    };
+    const client = new AbortController();
+    const token = world().gateway.token([world().repository('one')]);
+    const answer = fetch(`${world().gateway.url}/git/one.git/info/refs?service=git-upload-pack`, {
+      headers: { authorization: `Bearer ${token}` },
+      signal: client.signal,
+    });
+    await asked.promise;
+    client.abort();
+    await expect(answer).rejects.toThrow('aborted');
+    await held.promise;
+  }, 10_000);
+
   test('is silent → given up in time', async () => {
     const hasty = await startGitGateway({ idleMs: 300 });
     onTestFinished(() => hasty.close());
