@@ -33,14 +33,15 @@ export function createEventPrinter(output: Output): EventPrinter {
 
   /** Of which call a result is, where another call stands above it. */
   function whose(event: SessionEvent): string {
-    if (event.type === 'agent.tool_use') {
+    if (event.type === 'agent.tool_use' || event.type === 'agent.mcp_tool_use') {
       uses.set(event.id, nameUse(event));
       lastUse = event.id;
     }
-    if (event.type !== 'agent.tool_result') return '';
-    const use = uses.get(event.tool_use_id);
-    const isAbove = lastUse === event.tool_use_id;
-    uses.delete(event.tool_use_id);
+    const call = answeredCall(event);
+    if (call === undefined) return '';
+    const use = uses.get(call);
+    const isAbove = lastUse === call;
+    uses.delete(call);
     lastUse = undefined;
     return use === undefined || isAbove ? '' : `${style('dim', `result of ${use}`)}\n`;
   }
@@ -50,7 +51,8 @@ export function createEventPrinter(output: Output): EventPrinter {
       // A queued event comes again when a model step has seen it.
       if (recent.has(event.id)) return;
       recent.add(event.id);
-      if (event.type === 'agent.tool_result') answered.add(event.tool_use_id);
+      const call = answeredCall(event);
+      if (call !== undefined) answered.add(call);
       if (event.type === 'span.model_request_end') live.end();
       live.finish(event.id);
       const text = formatEvent(event, style);
@@ -86,6 +88,12 @@ export function createEventPrinter(output: Output): EventPrinter {
       output.write(`${text}\n`);
     },
   };
+}
+
+/** The call whose result an event is. */
+function answeredCall(event: SessionEvent): string | undefined {
+  if (event.type === 'agent.tool_result') return event.tool_use_id;
+  return event.type === 'agent.mcp_tool_result' ? event.mcp_tool_use_id : undefined;
 }
 
 function createLiveLine(output: Output) {

@@ -140,6 +140,28 @@ describe('printing', () => {
     ]);
   });
 
+  test('results of MCP tools say whose they are, and of which server', () => {
+    const { printer, written } = record(false);
+    const call = (id: string): SessionEvent =>
+      event({
+        type: 'agent.mcp_tool_use',
+        id,
+        name: 'find',
+        mcp_server_name: 'tracker',
+        input: { id },
+        evaluated_permission: 'allow',
+      });
+    const answer = (id: string): SessionEvent => ({
+      ...event({ type: 'agent.mcp_tool_result', mcp_tool_use_id: id, content: [text(`of ${id}`)] }),
+      id: `result ${id}`,
+    });
+    for (const each of [call('a'), call('b'), answer('b'), answer('a')]) printer.event(each);
+    expect(written().split('\n')).toEqual([
+      ...['tracker/find: {"id":"a"}', 'tracker/find: {"id":"b"}', '  | of b'],
+      ...['result of tracker/find: {"id":"a"}', '  | of a', ''],
+    ]);
+  });
+
   test('on a terminal: the preview is one line that the event replaces', () => {
     const { printer, written } = record(true);
     printer.preview(started);
