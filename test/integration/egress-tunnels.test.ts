@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
-import { HOST, OTHER, useVariableGateway } from '../support/variable-gateway.ts';
+import { HOST, OTHER, useVariableGateway, VARIABLE } from '../support/variable-gateway.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 // The gateway takes the place of a host: of that one, by HTTP/1.1, and of no other.
 
@@ -63,4 +64,26 @@ test('a host that does not prove who it is → refused in words, before anything
   expect(status).toBe(502);
   expect(body).toContain(`host x.${HOST} does not prove by TLS that it is that host`);
   expect(gateway.heard).toEqual([]);
+});
+
+test('a variable for every host, an IPv6 address → refused in words', async () => {
+  const token = gateway.credentialsOf({ variables: [{ ...VARIABLE, hosts: null }] });
+  const { socket, status } = await gateway.openTunnel({ host: '[2606:4700::1111]', token });
+  socket.destroy();
+  expect(status).toBe(403);
+  expect(gateway.log.at(-1)).toMatchObject({
+    words: 'a hand with variables for every host reaches none by its IPv6 address: use its name',
+  });
+});
+
+test('the token ends while a tunnel is open → refused from then on', async () => {
+  const expires = Math.floor(Date.now() / 1000) + 3;
+  const tls = await gateway.openTls({ token: gateway.credentialsOf({ expires }) });
+  await text(await gateway.askOn(tls, { headers: { Connection: 'keep-alive' } }));
+  expect(gateway.heard).toHaveLength(1);
+  await waitFor('the token to end', () => Date.now() / 1000 > expires);
+  const response = await gateway.askOn(tls);
+  expect(response.statusCode).toBe(403);
+  expect(await text(response)).toContain('the token of this hand has expired');
+  tls.destroy();
 });

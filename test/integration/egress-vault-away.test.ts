@@ -29,6 +29,17 @@ describe('the value is not to be had', () => {
     expect(gateway.heard).toEqual([]);
   });
 
+  test('the vault is slow → given up after ten seconds, in words', async () => {
+    const asked = Date.now();
+    gateway.credentials = gateway.knowing({ vault: { secret: () => new Promise(() => {}) } });
+    expect(await gateway.ask()).toMatchObject({
+      status: 504,
+      body: '504 credential api of vault vault-1: the vault did not answer in 10 s\n',
+    });
+    expect(Date.now() - asked).toBeGreaterThan(9_900);
+    expect(gateway.heard).toEqual([]);
+  }, 30_000);
+
   test('something fails that should not → nothing goes to the host, and its words stay here', async () => {
     failing(() => new Error(`with ${VALUE} in it`));
     const answered = await gateway.ask();
