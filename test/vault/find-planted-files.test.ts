@@ -111,11 +111,10 @@ test('finds what is planted in a repository in an archive', async () => {
   archive('repo');
   rmSync(join(folder, 'repo'), { recursive: true });
   const hits = await search();
-  expect(hits).toContainEqual({
-    place: 'a.tar.gz',
-    canary: 'file',
-    encoding: expect.stringMatching(/^compressed, compressed, /),
-  });
+  const encoding = expect.stringMatching(/^compressed, compressed, /);
+  expect(hits).toContainEqual(
+    expect.objectContaining({ place: 'a.tar.gz', canary: 'file', encoding }),
+  );
 });
 
 test('finds a value that the pages of a database cut in pieces', async () => {

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
+import { msToTs } from '@temporalio/common/lib/time.js';
 import { temporal } from '@temporalio/proto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SEARCH_ATTRIBUTES } from '../../protocol/search-attributes.ts';
@@ -114,8 +115,8 @@ async function failActivity(): Promise<void> {
       activityType: { name: 'execute' },
       taskQueue,
       input: payloads('activity'),
-      startToCloseTimeout: { seconds: 60 },
-      retryPolicy: { initialInterval: { seconds: 600 } },
+      startToCloseTimeout: msToTs('60 seconds'),
+      retryPolicy: { initialInterval: msToTs('600 seconds') },
     },
   });
   const poll = () => workflowService.pollActivityTaskQueue({ namespace, taskQueue });

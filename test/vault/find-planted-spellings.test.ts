@@ -81,6 +81,11 @@ test.each(Object.entries(WAYS))(
 test('finds the beginning of a canary alone', async () => {
   const cut = Buffer.from(`${secret.slice(0, canaries.mark.length)}…`);
   expect(await searchPlaces(canaries, [{ name: 'here', pieces: () => [cut] }])).toEqual([
-    { place: 'here', canary: 'the mark alone', encoding: 'plain' },
+    {
+      place: 'here',
+      canary: 'the mark alone',
+      encoding: 'plain',
+      near: cut.toString('latin1').replaceAll(/[^ -~]/g, '.'),
+    },
   ]);
 });

@@ -13,21 +13,25 @@ export interface Hit {
   /** The canary's name, or that only its mark is there. */
   readonly canary: string;
   readonly encoding: string;
+  /** What stands around the first of them. */
+  readonly near: string;
 }
 
 /** A file in an archive in an archive. */
 const MAX_DEPTH = 3;
+const NEAR_BYTES = 80;
 
 /** Every canary in every place, told once for each encoding. */
 export async function searchPlaces(
-  canaries: Canaries,
+  canaries: Canaries | readonly Canaries[],
   places: Iterable<Place> | AsyncIterable<Place>,
 ): Promise<Hit[]> {
   const hits = new Map<string, Hit>();
   for await (const place of places) {
     for await (const piece of place.pieces()) {
-      for (const found of hitsIn(canaries, piece, '')) {
-        hits.set(JSON.stringify([place.name, found]), { place: place.name, ...found });
+      for (const found of hitsIn([canaries].flat(), piece, '')) {
+        const key = JSON.stringify([place.name, found.canary, found.encoding]);
+        if (!hits.has(key)) hits.set(key, { place: place.name, ...found });
       }
     }
   }
@@ -39,22 +43,34 @@ export function textPlace(name: string, text: string): Place {
 }
 
 function* hitsIn(
-  canaries: Canaries,
+  all: readonly Canaries[],
   piece: Buffer,
   wrapping: string,
   depth = 0,
 ): Generator<Omit<Hit, 'place'>> {
-  for (const { encoding, bytes } of canaries.spellings) {
-    if (!piece.includes(bytes)) continue;
-    const named = [...canaries.named].filter(([, spellings]) => {
-      const spelling = spellings.find((one) => one.encoding === encoding);
-      return spelling !== undefined && piece.includes(spelling.bytes);
-    });
-    const names = named.length === 0 ? ['the mark alone'] : named.map(([name]) => name);
-    for (const canary of names) yield { canary, encoding: `${wrapping}${encoding}` };
-  }
+  for (const canaries of all) yield* spelledIn(canaries, piece, wrapping);
   if (depth === MAX_DEPTH) return;
   for (const part of compressedParts(piece)) {
-    yield* hitsIn(canaries, part, `compressed, ${wrapping}`, depth + 1);
+    yield* hitsIn(all, part, `compressed, ${wrapping}`, depth + 1);
+  }
+}
+
+function* spelledIn(
+  { spellings, named }: Canaries,
+  piece: Buffer,
+  wrapping: string,
+): Generator<Omit<Hit, 'place'>> {
+  for (const { encoding, bytes } of spellings) {
+    const at = piece.indexOf(bytes);
+    if (at < 0) continue;
+    const around = piece.toString('latin1', Math.max(0, at - NEAR_BYTES), at + NEAR_BYTES);
+    const near = around.replaceAll(/[^ -~]/g, '.');
+    const names = [...named].flatMap(([name, starts]) => {
+      const start = starts.find((one) => one.encoding === encoding);
+      return start !== undefined && piece.includes(start.bytes) ? [name] : [];
+    });
+    for (const canary of names.length === 0 ? ['the mark alone'] : names) {
+      yield { canary, encoding: `${wrapping}${encoding}`, near };
+    }
   }
 }

@@ -18,7 +18,9 @@ export function spellingsOf(word: string): readonly Spelling[] {
     'base64, one byte on': base64Of(bytes, 1),
     'base64, two bytes on': base64Of(bytes, 2),
     hex,
-    'signs escaped for a URL': hex.replace(/../g, '%$&'),
+    'hex in upper case': hex.toUpperCase(),
+    'signs escaped for a URL': hex.toUpperCase().replace(/../g, '%$&'),
+    'signs escaped for a URL in lower case': hex.replace(/../g, '%$&'),
     'signs escaped for JSON': hex.replace(/../g, '\\u00$&'),
     'signs escaped for HTML': word.replace(/./g, (sign) => `&#${sign.charCodeAt(0)};`),
   };

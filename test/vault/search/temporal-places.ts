@@ -10,15 +10,15 @@ export async function* temporalPlaces(
   { workflowService }: Connection,
   namespace = 'default',
 ): AsyncGenerator<Place> {
-  let nextPageToken: Uint8Array | undefined;
+  let nextPageToken = new Uint8Array();
   do {
     const page = await workflowService.listWorkflowExecutions({ namespace, nextPageToken });
-    for (const { execution } of page.executions ?? []) {
+    for (const { execution = null } of page.executions) {
       const name = `${execution?.workflowId} (run ${execution?.runId})`;
       yield {
         name: `history of ${name}`,
         async *pieces() {
-          let token: Uint8Array | undefined;
+          let token = new Uint8Array();
           do {
             const part = await workflowService.getWorkflowExecutionHistory({
               namespace,
@@ -26,8 +26,8 @@ export async function* temporalPlaces(
               nextPageToken: token,
             });
             yield Buffer.from(History.encode(part.history ?? {}).finish());
-            token = part.nextPageToken ?? undefined;
-          } while (token !== undefined && token.length > 0);
+            token = Uint8Array.from(part.nextPageToken);
+          } while (token.length > 0);
         },
       };
       yield {
@@ -41,6 +41,6 @@ export async function* temporalPlaces(
         },
       };
     }
-    nextPageToken = page.nextPageToken ?? undefined;
-  } while (nextPageToken !== undefined && nextPageToken.length > 0);
+    nextPageToken = Uint8Array.from(page.nextPageToken);
+  } while (nextPageToken.length > 0);
 }

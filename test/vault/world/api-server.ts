@@ -48,9 +48,11 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
     response.setHeader('content-encoding', 'gzip');
     response.end(gzipSync(reflectAll(toldOf(asked))));
   },
-  '/redirect'(response, { url, key }) {
-    const location = url.searchParams.get('to') ?? '/';
-    response.writeHead(307, `for ${key}`, { location, 'x-reflected': key }).end(reflectAll(key));
+  '/redirect'(response, asked) {
+    const location = asked.url.searchParams.get('to') ?? '/';
+    const shown = asked.isKeyed ? asked.key : 'nobody';
+    const headers = { location, 'x-reflected': shown };
+    response.writeHead(307, `for ${shown}`, headers).end(reflectAll(toldOf(asked)));
   },
 };
 

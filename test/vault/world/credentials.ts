@@ -2,25 +2,55 @@ import { openVaultKeeper } from '../../../vault/keeper.ts';
 import { readVaultSettings } from '../../../vault/settings.ts';
 import type { VaultWorld } from './vault-world.ts';
 
-export const TEAM = 'team';
-export const GIT = { vault_id: TEAM, credential_id: 'git' } as const;
+export interface KeptValues {
+  readonly bearer: string;
+  readonly oauth: {
+    readonly access_token: string;
+    readonly refresh_token: string;
+    readonly client_secret: string;
+  };
+  readonly variable: string;
+  readonly git: string;
+}
 
-/** One credential of each kind, each a canary, in vault `team`. */
-export async function keepCredentials(world: VaultWorld): Promise<void> {
-  const { secrets, tokens, git, mcp, bearerMcp } = world;
+/** One credential of each kind in vault `team`, as the world's servers want them. */
+export function keepCredentials(world: VaultWorld): Promise<void> {
+  const { secrets, tokens } = world;
+  return keep(world, 'team', {
+    ...secrets,
+    oauth: {
+      access_token: tokens.accessToken,
+      refresh_token: tokens.refreshToken,
+      client_secret: secrets.client,
+    },
+  });
+}
+
+/** The same in vault `wrong`, each refused by its server, and each a canary as well. */
+export function keepWrongCredentials(world: VaultWorld): Promise<void> {
+  const { canaries } = world;
+  return keep(world, 'wrong', {
+    bearer: canaries.make('wrong bearer'),
+    variable: canaries.make('wrong variable'),
+    git: canaries.make('wrong git'),
+    oauth: {
+      access_token: canaries.make('wrong access token'),
+      refresh_token: canaries.make('wrong refresh token'),
+      client_secret: world.secrets.client,
+    },
+  });
+}
+
+async function keep(world: VaultWorld, vault_id: string, values: KeptValues): Promise<void> {
+  const { tokens, git, mcp, bearerMcp } = world;
   const keeper = openVaultKeeper(readVaultSettings(world.variables, world.stateFolder));
-  const create = (
-    id: string,
-    auth: Parameters<typeof keeper.createCredential>[0]['auth'],
-    value: string,
-  ) => keeper.createCredential({ vault_id: TEAM, id, auth }, value);
+  type Auth = Parameters<typeof keeper.createCredential>[0]['auth'];
+  const create = (id: string, auth: Auth, value: string) =>
+    keeper.createCredential({ vault_id, id, auth }, value);
   try {
-    await keeper.createVault({ id: TEAM });
-    await create(
-      'bearer',
-      { type: 'static_bearer', mcp_server_url: mcpUrl(bearerMcp.port) },
-      secrets.bearer,
-    );
+    await keeper.createVault({ id: vault_id });
+    const bearer = { type: 'static_bearer', mcp_server_url: mcpUrl(bearerMcp.port) } as const;
+    await create('bearer', bearer, values.bearer);
     await create(
       'oauth',
       {
@@ -30,31 +60,17 @@ export async function keepCredentials(world: VaultWorld): Promise<void> {
           client_id: 'drover',
           token_endpoint: tokens.url.replace('127.0.0.1', 'mcp.test'),
           token_endpoint_auth: { type: 'client_secret_post' },
-          resource: null,
-          scope: null,
         },
       },
-      JSON.stringify({
-        access_token: tokens.accessToken,
-        refresh_token: tokens.refreshToken,
-        client_secret: secrets.client,
-      }),
+      JSON.stringify(values.oauth),
     );
+    const networking = { type: 'limited' as const, allowed_hosts: ['api.test'] };
     await create(
       'variable',
-      {
-        type: 'environment_variable',
-        secret_name: 'API_KEY',
-        networking: { type: 'limited', allowed_hosts: ['api.test'] },
-        injection_location: { header: true, body: true },
-      },
-      secrets.variable,
+      { type: 'environment_variable', secret_name: 'API_KEY', networking },
+      values.variable,
     );
-    await create(
-      'git',
-      { type: 'git', url: gitUrl(git.port, ''), username: 'x-access-token' },
-      secrets.git,
-    );
+    await create('git', { type: 'git', url: gitUrl(git.port, '') }, values.git);
   } finally {
     keeper.close();
   }

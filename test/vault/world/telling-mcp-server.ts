@@ -8,7 +8,10 @@ import {
 import { reflectAll } from './reflections.ts';
 
 /** Tools that say the token again, in all spellings: in results, errors, heads and redirects. */
-const TOOLS = ['echo', 'fail', 'protocol_error', 'unauthorized', 'broken', 'redirect', 'garbage'];
+export const MCP_TOOLS =
+  'echo large fail protocol_error unauthorized broken redirect garbage'.split(' ');
+/** More than a result in the log may have. */
+const LARGE_CHARACTERS = 150_000;
 
 export interface TellingServerOptions {
   isGood(token: string): boolean;
@@ -37,7 +40,7 @@ export async function startTellingMcpServer(options: TellingServerOptions): Prom
 function toolsFor(token: string): object[] {
   const property = { type: 'string', description: `default ${reflectAll(token)}` };
   const inputSchema = { type: 'object', properties: { word: property } };
-  return TOOLS.map((name) => ({ name, description: `For ${reflectAll(token)}`, inputSchema }));
+  return MCP_TOOLS.map((name) => ({ name, description: `For ${reflectAll(token)}`, inputSchema }));
 }
 
 function answer(
@@ -49,6 +52,8 @@ function answer(
   const said = reflectAll(token);
   const content = [{ type: 'text', text: `You are known. ${said}` }];
   switch (params['name']) {
+    case 'large':
+      return { content: [{ type: 'text', text: said.repeat(LARGE_CHARACTERS / said.length) }] };
     case 'fail':
       return { content, isError: true };
     case 'protocol_error': {

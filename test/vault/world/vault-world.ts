@@ -4,8 +4,6 @@ import { basename, join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { releaseAll } from '../../../activities/hands/local/release-all.ts';
 import { createLogReader, type LogReader } from '../../../log/log-reader.ts';
-import { getSession } from '../../../protocol/messages.ts';
-import type { SessionEvent } from '../../../protocol/session-event.ts';
 import { type RehearsalServer, startRehearsalServer } from '../../../rehearsal/server.ts';
 import { loadWorkflowBundle, PAYLOAD_CONVERTER_PATH } from '../../../workers/workflow-bundle.ts';
 import { BUNDLE_CACHE } from '../../support/bundle-cache.ts';
@@ -13,12 +11,12 @@ import { type DevServer, startDevServer } from '../../support/dev-server.ts';
 import { type GitTestServer, startGitServer } from '../../support/git-server.ts';
 import type { OwnMcpServer } from '../../support/mcp-server.ts';
 import { startTokenEndpoint, type TokenEndpoint } from '../../support/token-endpoint.ts';
-import { waitFor } from '../../support/wait-for.ts';
 import { startWorkerProcess, type WorkerProcess } from '../../support/worker-process.ts';
 import { type Canaries, createCanaries } from '../search/canaries.ts';
 import { type ApiServer, startApiServer } from './api-server.ts';
 import { type NamedHosts, nameHosts } from './named-hosts.ts';
 import { createScripts, type Scripts } from './scripts.ts';
+import { createTalk, type Talk } from './talk.ts';
 import { startTellingMcpServer } from './telling-mcp-server.ts';
 
 /** Names of the world's servers, all on this machine. */
@@ -28,11 +26,14 @@ const HOSTS = {
   'forbidden.test': '127.0.0.1',
   'git.test': '127.0.0.1',
   'mcp.test': '127.0.0.1',
+  'moving.test': '127.0.0.1',
+  'metadata.test': '169.254.169.254',
+  'kubernetes.test': '10.96.0.1',
 } as const;
 const LOOPBACK = '127.0.0.0/8';
 
 /** Everything that a session with credentials meets, on real parts, with a canary in each credential. */
-export interface VaultWorld {
+export interface VaultWorld extends Talk {
   readonly folder: string;
   readonly stateFolder: string;
   readonly canaries: Canaries;
@@ -46,6 +47,8 @@ export interface VaultWorld {
   readonly hosts: NamedHosts;
   readonly tokens: TokenEndpoint;
   readonly mcp: OwnMcpServer;
+  /** Access tokens that the MCP server takes no more. */
+  readonly expired: Set<string>;
   readonly bearerMcp: OwnMcpServer;
   readonly git: GitTestServer;
   readonly api: ApiServer;
@@ -53,8 +56,6 @@ export interface VaultWorld {
   readonly elsewhere: ApiServer;
   readonly worker: WorkerProcess;
   readonly variables: Readonly<Record<string, string>>;
-  /** Waits until the session is idle, and gives its whole log. */
-  untilIdle(sessionId: string): Promise<readonly SessionEvent[]>;
   close(): Promise<void>;
 }
 
@@ -120,19 +121,7 @@ export async function startVaultWorld(options: WorldOptions): Promise<VaultWorld
       scripts,
     },
     ...{ hosts, worker, variables, ...servers },
-    async untilIdle(sessionId) {
-      await waitFor(
-        `${sessionId} to be idle`,
-        async () => {
-          const { status, stop_reason } = await client.workflow
-            .getHandle(sessionId)
-            .query(getSession);
-          return status === 'idle' && stop_reason !== null;
-        },
-        60_000,
-      );
-      return log.read(sessionId);
-    },
+    ...createTalk(client, log),
     close: () => owned.disposeAsync(),
   };
 }
@@ -148,7 +137,10 @@ function makeSecrets(canaries: Canaries): Secrets {
   };
 }
 
-type Servers = Pick<VaultWorld, 'tokens' | 'mcp' | 'bearerMcp' | 'git' | 'api' | 'elsewhere'>;
+type Servers = Pick<
+  VaultWorld,
+  'tokens' | 'mcp' | 'expired' | 'bearerMcp' | 'git' | 'api' | 'elsewhere'
+>;
 
 async function startServers(
   canaries: Canaries,
@@ -168,8 +160,9 @@ async function startServers(
   );
   closing.defer(() => api.close());
   const leadsTo = `http://elsewhere.test:${elsewhere.plainPort}/mcp`;
+  const expired = new Set<string>();
   const mcp = await startTellingMcpServer({
-    isGood: (token) => token === tokens.accessToken,
+    isGood: (token) => token === tokens.accessToken && !expired.has(token),
     elsewhere: leadsTo,
   });
   closing.defer(() => mcp.stop());
@@ -180,5 +173,5 @@ async function startServers(
   closing.defer(() => bearerMcp.stop());
   const git = await startGitServer({ username: 'x-access-token', secret: secrets.git });
   closing.defer(() => git.close());
-  return { tokens, mcp, bearerMcp, git, api, elsewhere };
+  return { tokens, mcp, expired, bearerMcp, git, api, elsewhere };
 }
