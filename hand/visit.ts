@@ -14,7 +14,7 @@ export interface Visit {
 }
 
 /**
- * What a stream is used for: frames (`wire.ts`), one run of the transfer program, or the news that
+ * What a stream is used for, which the hand repeats before it goes on: frames (`wire.ts`), one run of the transfer program, or the news that
  * the hand is to end.
  */
 export const ORDERS = ['calls', 'transfer', 'end'] as const;

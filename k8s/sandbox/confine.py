@@ -1,10 +1,12 @@
-#!/usr/bin/python3 -IS
+#!/opt/drover/bin/python -IS
 """confine PROGRAM ARGUMENT...: runs a program, and all that it starts, without sockets to a path.
 
 The daemon of a hand in a container reaches its workers by a socket, and has no other user to run
 commands as: what it keeps to itself is the right to make such a socket. A filter of the kernel
 (seccomp) cannot be taken off again. It also refuses what would get past it: io_uring, the other
 numbers that calls have, and the rarer families. `confine --check` ends with 0 if it holds here.
+
+Its interpreter can be run but not read: nobody gets at its memory before the filter is there.
 """
 import ctypes
 import os

@@ -4,14 +4,12 @@ import { statSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { type ServedHand, serveHand } from '../../hand/serve.ts';
-import { instanceIn, type Order } from '../../hand/visit.ts';
-import { assertNever } from '../../protocol/assert-never.ts';
+import { instanceIn } from '../../hand/visit.ts';
 import { verifyConfinement } from './confined.ts';
-import { dialWorkers } from './dial-workers.ts';
 import { SANDBOX } from './layout.ts';
 import { relayGateway } from './relay-gateway.ts';
 import { openSandboxHand } from './sandbox-hand.ts';
+import { serveWorkers } from './serve-workers.ts';
 
 // The hand's daemon in a container that nobody can start programs in. It brings its streams to the
 // sockets of the workers, which commands cannot: they are confined, and this process is out of their
@@ -24,51 +22,13 @@ const HEALTHY = `${SANDBOX.state}/healthy`;
 function main(): void {
   verifySealed();
   verifyConfinement();
-  const container = hostname();
-  const instance = instanceIn(container, randomUUID());
+  const instance = instanceIn(hostname(), randomUUID());
   const hand = openSandboxHand(instance);
-  let owner: string | null = null;
-  const served: ServedHand = {
-    ...hand,
-    configure(configuration) {
-      hand.configure?.(configuration);
-      if (owner === configuration.owner) return;
-      owner = configuration.owner;
-      // After the answer: the stream that asked is none of those.
-      setImmediate(() => dialing.renew());
-    },
-  };
-  const dialing = dialWorkers({
-    folder: SANDBOX.doors,
-    visit: () => ({ container, instance, owner }),
-    onOrder: (order, stream) => obey(order, stream, { instance, hand: served }),
-  });
+  // Everything else of the container ends with this process.
+  const end = (): void => process.exit(0);
+  serveWorkers({ instance, hand, doors: SANDBOX.doors, transfer, end });
   relayGateway({ port: SANDBOX.gatewayPort, path: SANDBOX.gateway, instance });
   writeFileSync(HEALTHY, '');
-}
-
-function obey(
-  order: Order,
-  stream: Socket,
-  { instance, hand }: { readonly instance: string; readonly hand: ServedHand },
-): void {
-  switch (order) {
-    case 'calls': {
-      const hello = { type: 'hello', instance, sockets_blocked: true } as const;
-      serveHand(hand, hello, { input: stream, output: stream });
-      stream.resume();
-      return;
-    }
-    case 'transfer':
-      transfer(stream);
-      return;
-    case 'end':
-      // Everything else of the container ends with it.
-      process.exit(0);
-      break;
-    default:
-      assertNever(order);
-  }
 }
 
 /** One run of the transfer program, ended when its stream is. */

@@ -33,7 +33,9 @@ export function dialWorkers(options: DialOptions): Dialing {
     const closed = new Promise((resolve) => stream.once('close', resolve));
     writeLine(stream, options.visit());
     const order = toOrder(await readLine(stream));
-    if (order !== undefined) {
+    if (order !== undefined && !stream.destroyed) {
+      idle.set(door, undefined);
+      writeLine(stream, order);
       options.onOrder(order, stream);
       return;
     }

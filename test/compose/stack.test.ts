@@ -1,15 +1,22 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import type { Drover } from '../../client/index.ts';
 import { BUILT_IN_TASK } from '../../rehearsal/built-in-task.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { runCommands, sendCommands, startCommands, untilResults } from './command-session.ts';
-import { type ComposeStack, createStack, readComposeFile } from './compose-stack.ts';
+import {
+  type ComposeContainer,
+  type ComposeStack,
+  createStack,
+  readComposeFile,
+} from './compose-stack.ts';
 
 // The compose file as it is, on a real engine. The one stand-in is the model: a REHEARSAL, which runs
 // in the stack under its own profile.
 
-const UP_MS = 420_000;
+/** Images are built, when they are not there yet. */
+const UP_MS = 600_000;
 const HANDS = 2;
 const IMAGES = [
   'postgres:16',
@@ -223,6 +230,81 @@ describe('a hand', () => {
   }, 180_000);
 });
 
+describe('what a session runs', () => {
+  test('reaches no worker, no other hand, no service, no daemon and no host', async () => {
+    const [hand] = await stack.containers('hand');
+    const neighbours = await stack.containers();
+    const serving = 'python3 -m http.server 8000 --directory /tmp >/dev/null 2>&1 &';
+    const other = await startCommands(drover, [`(${serving}) ; sleep 1; hostname`]);
+    const [name] = await other.finished();
+    const server = (await stack.containers('hand')).find(({ id }) =>
+      id.startsWith(name?.text ?? '-'),
+    );
+    expect(server).toBeDefined();
+    const addressOf = (service: string): string =>
+      addressesOf(neighbours.find((one) => one.service === service))[0] ?? '';
+    const targets = {
+      'another hand': [addressesOf(server)[0], 8000],
+      Temporal: [addressOf('temporal'), 7233],
+      PostgreSQL: [addressOf('postgres'), 5432],
+      OpenBao: [addressOf('openbao'), 8200],
+      'the S3 server': [addressOf('s3'), 7070],
+      'this machine': [(addressesOf(hand)[0] ?? '').replace(/\d+$/, '1'), stack.ports.temporal],
+      'the metadata address': ['169.254.169.254', 80],
+      'the internet': ['1.1.1.1', 443],
+    };
+    const probe = readFileSync(new URL('./probe.py', import.meta.url)).toString('base64');
+    const [result] = await runCommands(drover, [
+      `echo ${probe} | base64 -d > probe.py && python3 probe.py '${JSON.stringify(targets)}'`,
+    ]);
+    const found = JSON.parse(result?.text ?? '') as Record<string, readonly [string, string]>;
+    expect(Object.keys(found).length).toBeGreaterThan(Object.keys(targets).length + 12);
+    expect(Object.entries(found).filter(([, [outcome]]) => outcome !== 'refused')).toEqual([]);
+  }, 120_000);
+
+  test('goes out by the gateway only, to allowed hosts, with the token of its own hand', async () => {
+    const environment = {
+      provider: 'container',
+      networking: { type: 'limited' as const, allowed_hosts: ['allowed.example'] },
+    };
+    const curl = "curl -sS -o /dev/null -w '%{http_code} ' -D - -m 10";
+    const first = await startCommands(
+      drover,
+      [`${curl} http://other.example/; ${curl} http://allowed.example/; echo $HTTPS_PROXY`],
+      environment,
+    );
+    const [said] = await first.finished();
+    expect(said?.text).toMatch(/403 host other.example is not in/);
+    expect(said?.text).toMatch(/502/);
+    const token = said?.text.trim().split('\n').at(-1) ?? '';
+    expect(token).toMatch(/^http:\/\/hand:/);
+    const second = await startCommands(
+      drover,
+      [
+        `${curl} -x ${token} http://allowed.example/; ${curl} -x http://127.0.0.1:3128 http://allowed.example/`,
+      ],
+      environment,
+    );
+    const [stolen] = await second.finished();
+    expect(stolen?.text).toMatch(/403[\s\S]*token is that of another hand|foreign-token/);
+    expect(stolen?.text).toContain('407');
+  }, 120_000);
+
+  test('finds no secret of the stack', async () => {
+    const secrets = [
+      await stack.exec('postgres', 'cat', '/run/postgres-secret/password'),
+      ...(await stack.exec('s3', 'cat', '/run/s3-secret/server')).matchAll(/SECRET_KEY=(\w+)/g),
+      ...(await stack.exec('worker-vault', 'cat', '/run/vault-login/env')).matchAll(/_ID=(\S+)/g),
+    ].map((match) => (typeof match === 'string' ? match : (match[1] ?? '')));
+    expect(secrets.filter((secret) => secret.length >= 32)).toHaveLength(4);
+    // Split, so that the search does not find itself.
+    const words = secrets.map((secret) => `'${secret.slice(0, 9)}''${secret.slice(9)}'`).join(' ');
+    const search = `for s in ${words} "planted""here"; do grep -rlaF -e "$s" /proc/[0-9]*/environ /proc/[0-9]*/cmdline /run /etc /home /tmp /workspace /mnt /opt/drover/k8s 2>/dev/null; done; true`;
+    const [result] = await runCommands(drover, [`echo plantedhere > found; ${search}`]);
+    expect(result?.text.trim()).toBe('/workspace/found');
+  }, 120_000);
+});
+
 describe('OpenBao', () => {
   test('unseals itself when it was killed', async () => {
     await stack.crash('openbao');
@@ -254,6 +336,11 @@ describe('down', () => {
     expect(await stack.leftovers()).toEqual([]);
   }, 180_000);
 });
+
+function addressesOf(container: ComposeContainer | undefined): readonly string[] {
+  const networks = container?.inspected.NetworkSettings.Networks ?? {};
+  return Object.values(networks).map(({ IPAddress }) => IPAddress);
+}
 
 async function isBack(id: string): Promise<boolean> {
   return drover.sessions.get(id).then(

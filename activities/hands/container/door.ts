@@ -140,18 +140,31 @@ class Guests {
       if (this.hasEnded(instance)) {
         throw new HandGoneError('its container has ended, and was started anew');
       }
-      const [stream] = this.#guests.get(instance)?.idle ?? [];
-      if (stream !== undefined) {
-        this.#guests.get(instance)?.idle.delete(stream);
-        stream.pause();
-        writeLine(stream, order);
-        // Once who asked for it listens.
-        if (order === 'calls') setImmediate(() => stream.resume());
-        return stream;
-      }
+      const stream = await this.#takeIdle(instance, order);
+      if (stream !== undefined) return stream;
       if (tooLate.aborted) throw new Error(`Hand instance ${instance} has brought no stream.`);
       await this.changed(tooLate);
     }
+  }
+
+  /** Undefined when there is none that the hand still has. */
+  async #takeIdle(instance: string, order: Order): Promise<Duplex | undefined> {
+    const idle = this.#guests.get(instance)?.idle ?? new Set();
+    for (const stream of idle) {
+      idle.delete(stream);
+      writeLine(stream, order);
+      const timer = setTimeout(() => stream.destroy(), OPEN_MS);
+      const answer = await readLine(stream);
+      clearTimeout(timer);
+      if (answer !== order) {
+        stream.destroy();
+        continue;
+      }
+      // Once who asked for it listens.
+      if (order === 'calls') setImmediate(() => stream.resume());
+      return stream;
+    }
+    return undefined;
   }
 
   close(): void {
