@@ -1,4 +1,5 @@
 import type { Drover } from '../../client/index.ts';
+import type { EnvironmentInput } from '../../protocol/environment.ts';
 import type { SessionEvent } from '../../protocol/session-event.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -14,8 +15,12 @@ export interface CommandResult {
 export async function startCommands(
   drover: Drover,
   commands: readonly string[],
+  environment?: EnvironmentInput,
 ): Promise<{ readonly id: string; finished(): Promise<readonly CommandResult[]> }> {
-  const { id, event_ids } = await drover.sessions.create(toTask(commands));
+  const { id, event_ids } = await drover.sessions.create({
+    initial_events: toTask(commands),
+    ...(environment === undefined ? {} : { environment }),
+  });
   return { id, finished: () => finish(drover, id, event_ids.at(-1) ?? '') };
 }
 
