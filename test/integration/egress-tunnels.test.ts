@@ -87,3 +87,20 @@ test('the token ends while a tunnel is open → refused from then on', async () 
   expect(await text(response)).toContain('the token of this hand has expired');
   tls.destroy();
 });
+
+test('its name leads elsewhere from one request to the next → refused there', async () => {
+  const tls = await gateway.openTls();
+  await text(await gateway.askOn(tls, { headers: { Connection: 'keep-alive' } }));
+  for (const address of ['169.254.169.254', '10.0.0.1']) {
+    gateway.address = address;
+    const again = await gateway.ask();
+    expect(again).toMatchObject({
+      status: 403,
+      body: `403 host ${HOST} leads to no public address\n`,
+    });
+  }
+  const response = await gateway.askOn(tls);
+  expect(response.statusCode).toBe(403);
+  tls.destroy();
+  expect(gateway.heard).toHaveLength(1);
+});

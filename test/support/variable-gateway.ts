@@ -77,6 +77,8 @@ export class VariableGateway {
   /** What the vault says of the credential besides its value. */
   auth: Partial<Extract<CredentialAuth, { type: 'environment_variable' }>> = {};
   value = VALUE;
+  /** What every name leads to. */
+  address = '127.0.0.1';
   credentials: CredentialUse;
   port = 0;
   private readonly host: string;
@@ -139,10 +141,11 @@ export class VariableGateway {
 
   async start(): Promise<void> {
     Object.assign(this, { heard: [], log: [], answer: echo, auth: {}, value: VALUE });
+    this.address = '127.0.0.1';
     this.credentials = this.knowing({});
     const proxy = createEgressProxy({
       readKeys: () => KEYS,
-      resolve: async () => [{ address: '127.0.0.1', family: 4 }],
+      resolve: async () => [{ address: this.address, family: 4 }],
       privateNetworks: toBlockList(['127.0.0.0/8']),
       trusted: [this.upstreamAuthority.toString()],
       connectMs: 2_000,
