@@ -5,7 +5,7 @@ import { waitFor } from './wait-for.ts';
 
 const MAIN = fileURLToPath(new URL('../../workers/main.ts', import.meta.url));
 /** A machine with other things to do is slow to load a program. */
-const STARTS_WITHIN_MS = 60_000;
+const STARTS_WITHIN_MS = 120_000;
 
 export interface WorkerProcess {
   /** Everything the current and earlier processes printed. */
