@@ -1,7 +1,7 @@
 /** What was read a moment ago, by name; readers of the same name at the same time share one read. */
 export interface ReadCache<Value> {
   get(name: string): Promise<Value>;
-  /** Reads anew, whatever is known or being read. */
+  /** By a read that begins after the call; who asks while another one is on its way shares it. */
   refresh(name: string): Promise<Value>;
   forget(name: string): void;
   clear(): void;
@@ -24,6 +24,7 @@ export interface ReadCacheOptions<Value> {
 export function createReadCache<Value>(options: ReadCacheOptions<Value>): ReadCache<Value> {
   const { keptMs, maxEntries, read } = options;
   const entries = new Map<string, Entry<Value>>();
+  const next = new Map<string, Promise<Value>>();
 
   function start(name: string): Promise<Value> {
     const entry = { value: read(name), startedAtMs: performance.now(), isPending: true };
@@ -49,7 +50,19 @@ export function createReadCache<Value>(options: ReadCacheOptions<Value>): ReadCa
       const isFresh = performance.now() - known.startedAtMs < keptMs;
       return known.isPending || isFresh ? known.value : start(name);
     },
-    refresh: start,
+    refresh(name) {
+      const known = entries.get(name);
+      if (!known?.isPending) return start(name);
+      const queued = next.get(name);
+      if (queued !== undefined) return queued;
+      const begin = () => {
+        next.delete(name);
+        return start(name);
+      };
+      const following = known.value.then(begin, begin);
+      next.set(name, following);
+      return following;
+    },
     forget: (name) => void entries.delete(name),
     clear: () => entries.clear(),
   };

@@ -55,11 +55,23 @@ test('a refresh does not join a read that began before it', async () => {
   const { cache, pending } = counting();
   const before = cache.get('a');
   const after = cache.refresh('a');
-  pending[1]?.resolve('new');
   pending[0]?.resolve('old');
   expect(await before).toBe('old');
+  await vi.waitUntil(() => pending.length === 2);
+  pending[1]?.resolve('new');
   expect(await after).toBe('new');
   expect(await cache.get('a')).toBe('new');
+});
+
+test('many refreshes at once → two reads, the second after the last of them', async () => {
+  const { cache, reads, pending } = counting();
+  const all = Array.from({ length: 100 }, () => cache.refresh('a'));
+  pending[0]?.reject(new Error('away'));
+  await expect(all[0]).rejects.toThrow('away');
+  await vi.waitUntil(() => pending.length === 2);
+  pending[1]?.resolve('new');
+  expect(await Promise.all(all.slice(1))).toEqual(Array(99).fill('new'));
+  expect(reads).toHaveLength(2);
 });
 
 test('more names than it keeps → the oldest is read again', async () => {

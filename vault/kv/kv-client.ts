@@ -2,6 +2,7 @@ import type { KvSettings } from '../settings.ts';
 import type { VaultError } from '../vault-error.ts';
 import { askKv, inWords, type KvAnswer, type KvCall, unavailable } from './kv-request.ts';
 import { createKvSession } from './kv-session.ts';
+import { createTurns } from './turns.ts';
 
 export interface KvClient {
   /** With the token of this process, and once more with another when that one is good no more. */
@@ -11,15 +12,20 @@ export interface KvClient {
   close(): void;
 }
 
+/** Of one process. A server has some hundred at most for all, and a crowd of readers can stall it. */
+const AT_ONCE = 24;
+
 export function createKvClient(settings: KvSettings): KvClient {
   const session = createKvSession(settings);
+  const inTurn = createTurns(AT_ONCE);
   return {
     async ask(call) {
       const token = await session.token();
-      const answer = await askKv(settings, { ...call, token });
+      const answer = await inTurn(() => askKv(settings, { ...call, token }));
       if (answer.status !== 403) return answer;
       const other = await session.replace(token);
-      return other === undefined ? answer : askKv(settings, { ...call, token: other });
+      if (other === undefined) return answer;
+      return inTurn(() => askKv(settings, { ...call, token: other }));
     },
     pathOf: (part, name) => `${settings.mount}/${part}/${settings.prefix}${name}`,
     close: () => session.close(),
