@@ -18,10 +18,15 @@ function layer(
       include: [`test/${name}/**/*.test.ts`, ...(options.also ?? [])],
       environment: 'node',
       testTimeout: options.timeoutMs,
-      hookTimeout: 60_000,
+      hookTimeout: Math.max(60_000, options.timeoutMs / 2),
       ...(globalSetup === undefined ? {} : { globalSetup: [globalSetup] }),
     },
   };
+}
+
+/** Runs once all other projects have ended: it takes away what they stand on. */
+function afterOthers({ test }: ReturnType<typeof layer>) {
+  return { test: { ...test, sequence: { groupOrder: 1 } } };
 }
 
 /** The essential tests of a session pass with its payloads encrypted as they do without. */
@@ -58,9 +63,16 @@ export default defineConfig({
       layer('record', { server: true, timeoutMs: 60_000 }),
       layer('cluster', {
         server: false,
-        timeoutMs: 120_000,
+        timeoutMs: 240_000,
         globalSetup: 'test/cluster/test-run.ts',
       }),
+      afterOthers(
+        layer('cluster-node', {
+          server: false,
+          timeoutMs: 480_000,
+          globalSetup: 'test/cluster/test-run.ts',
+        }),
+      ),
       layer('vault', { server: false, timeoutMs: 60_000 }),
       layer('compose', { server: false, timeoutMs: 120_000 }),
       layer('kill', { server: false, timeoutMs: 600_000 }),

@@ -20,7 +20,10 @@ export interface HandCluster {
   patchJob(job: V1Job, change: JobChange): Promise<V1Job>;
   /** Deletes the Job, if it is that one, and its pods with it. */
   deleteJob(job: V1Job): Promise<void>;
-  /** The same, if nobody has changed it since. @throws ClusterError, status 409 otherwise. */
+  /**
+   * The same, if nobody has changed it since. Its name is free at once: a pod on a node that is away
+   * ends only when that is back. @throws ClusterError, status 409 otherwise.
+   */
   deleteUnchangedJob(job: V1Job): Promise<void>;
   /** Jobs of a hand: one, but for a moment in which two attempts make it at once. */
   listJobsOf(hand: HandName): Promise<readonly V1Job[]>;
@@ -54,8 +57,12 @@ export function createHandCluster(
     (await requestJson(access, request)) as T;
   const list = async <T>(path: string, query: Readonly<Record<string, string>>) =>
     (await ask<{ readonly items: readonly T[] }>({ method: 'GET', path, query })).items;
-  const remove = async ({ metadata }: V1Job, preconditions: object): Promise<void> => {
-    const body = { propagationPolicy: 'Foreground', preconditions };
+  const remove = async (
+    { metadata }: V1Job,
+    propagationPolicy: 'Foreground' | 'Background',
+    preconditions: object,
+  ): Promise<void> => {
+    const body = { propagationPolicy, preconditions };
     await ask({ method: 'DELETE', path: `${jobs}/${metadata?.name}`, body });
   };
   const exec = ({ metadata }: V1Pod, command: readonly string[]): Promise<Duplex> =>
@@ -76,10 +83,10 @@ export function createHandCluster(
       const body = { metadata: { ...words, uid, resourceVersion }, ...(spec && { spec }) };
       return ask({ method: 'PATCH', path: `${jobs}/${name}`, body });
     },
-    deleteJob: (job) => remove(job, { uid: job.metadata?.uid }),
+    deleteJob: (job) => remove(job, 'Foreground', { uid: job.metadata?.uid }),
     async deleteUnchangedJob(job) {
       const { uid, resourceVersion } = job.metadata ?? {};
-      await remove(job, { uid, resourceVersion });
+      await remove(job, 'Background', { uid, resourceVersion });
     },
     listJobsOf: (hand) => cluster.listJobs(handSelector(temporalNamespace, hand)),
     async listPods(of) {

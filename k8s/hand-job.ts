@@ -29,6 +29,8 @@ const USER = 1000;
 const REQUESTED_CPU_MILLIS = 100;
 const STATE_MIB = 1024;
 const GRACE_SECONDS = 5;
+/** A node that is not ready for longer has lost its hands; a cluster waits for five minutes by default. */
+const NODE_AWAY_SECONDS = 60;
 /** Time in which a Job that ended can be looked at. */
 const KEEP_ENDED_SECONDS = 300;
 
@@ -75,6 +77,12 @@ function toPodSpec(recipe: HandRecipe): V1PodSpec {
       seccompProfile: { type: 'RuntimeDefault' },
     },
     containers: [toContainer(recipe)],
+    tolerations: ['not-ready', 'unreachable'].map((state) => ({
+      key: `node.kubernetes.io/${state}`,
+      operator: 'Exists',
+      effect: 'NoExecute',
+      tolerationSeconds: NODE_AWAY_SECONDS,
+    })),
     volumes: [
       { name: 'workspace', emptyDir: { sizeLimit: `${recipe.diskMib}Mi` } },
       { name: 'home', emptyDir: { sizeLimit: `${recipe.diskMib}Mi` } },

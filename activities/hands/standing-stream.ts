@@ -53,6 +53,9 @@ const STREAM_SILENCE_MS = 5_000;
 const DEFAULT_SILENCE_MS = 30_000;
 const REOPEN_MS = 20;
 
+/** It may be there and work: nobody can tell. */
+export class HandSilentError extends HandGoneError {}
+
 interface Pending {
   readonly request: HandRequest;
   /** Sent after the request, on every stream. */
@@ -198,7 +201,7 @@ class Standing implements StandingStream {
   #giveUpWhenSilent(): void {
     const silenceMs = performance.now() - this.#answeredAt;
     if (silenceMs < (this.#options.silenceMs ?? DEFAULT_SILENCE_MS)) return;
-    throw new HandGoneError(`The hand has not answered for ${Math.round(silenceMs / 1000)} s.`);
+    throw new HandSilentError(`The hand has not answered for ${Math.round(silenceMs / 1000)} s.`);
   }
 
   #rejectAll(error: unknown): void {

@@ -19,7 +19,7 @@ test('a recipe of defaults → this Job', () => {
       "kind": "Job",
       "metadata": {
         "annotations": {
-          "drover.dev/spec-hash": "4ea9221856c9c98bc2afc318e2496661",
+          "drover.dev/spec-hash": "b82ee3100c92d24c890c2747547be983",
         },
         "labels": {
           "app.kubernetes.io/managed-by": "drover",
@@ -127,6 +127,20 @@ test('a recipe of defaults → this Job', () => {
               },
             },
             "terminationGracePeriodSeconds": 5,
+            "tolerations": [
+              {
+                "effect": "NoExecute",
+                "key": "node.kubernetes.io/not-ready",
+                "operator": "Exists",
+                "tolerationSeconds": 60,
+              },
+              {
+                "effect": "NoExecute",
+                "key": "node.kubernetes.io/unreachable",
+                "operator": "Exists",
+                "tolerationSeconds": 60,
+              },
+            ],
             "volumes": [
               {
                 "emptyDir": {

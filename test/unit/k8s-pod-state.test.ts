@@ -131,12 +131,16 @@ test('a pod that is being deleted → ended, even while it runs', () => {
 });
 
 test.each([
-  ['EvictionByEvictionAPI', 'Eviction API: evicting'],
-  ['DeletionByTaintManager', 'Taint manager: deleting due to NoExecute taint'],
-  ['PreemptionByScheduler', 'preempting to accommodate a higher priority pod'],
-])('deleted by the cluster (%s) → its reason and words', (reason, message) => {
+  ['EvictionByEvictionAPI', 'Eviction API: evicting', ''],
+  [
+    'DeletionByTaintManager',
+    'Taint manager: deleting due to NoExecute taint',
+    ', since its node does not answer or is being emptied',
+  ],
+  ['PreemptionByScheduler', 'preempting to accommodate a higher priority pod', ''],
+])('deleted by the cluster (%s) → its reason and words', (reason, message, why) => {
   const conditions = [{ type: 'DisruptionTarget', status: 'True', reason, message }];
   const pod = podWith({ phase: 'Running', conditions }, { deletionTimestamp: new Date() });
-  const text = `its pod was deleted (${reason}: ${message})`;
+  const text = `its pod was deleted${why} (${reason}: ${message})`;
   expect(readPodState(pod)).toEqual({ type: 'ended', cause: expect.objectContaining({ text }) });
 });

@@ -27,6 +27,7 @@ import type {
   ProvisionedHand,
   ProvisionOptions,
 } from '../provider.ts';
+import { HandSilentError } from '../standing-stream.ts';
 import { acquireJob, giveUpJob } from './acquire-job.ts';
 import { awaitPod, NoPodError } from './await-pod.ts';
 import { deleteHandJob } from './delete-hand-job.ts';
@@ -78,6 +79,8 @@ const UNWATCHED: ProvisionOptions = {
 };
 const DEFAULT_ANSWER_MS = 20_000;
 const NEVER = new AbortController().signal;
+/** A cluster takes longer to notice that a node is away than a call waits for it. */
+const SILENT = ' Its node may be away, or its daemon hangs.';
 const GONE = new HandGoneError('The hand was ended.');
 /** Above all that the tools give; below 2 MB even if each character is written as an escape. */
 const MAX_RESULT_LENGTH = 300_000;
@@ -158,7 +161,8 @@ class KubernetesHands implements KubernetesProvider {
         throw clusterAway(`The call goes on in its hand, which cannot be asked: ${trouble}`);
       }
       const because = await this.#endLost(hand);
-      return lostOutcome(because ?? error.message);
+      const silence = error instanceof HandSilentError ? SILENT : '';
+      return lostOutcome(because ?? `${error.message}${silence}`);
     }
   }
 

@@ -23,6 +23,8 @@ const CONFIG_REASONS = [
   'ErrImageNeverPull',
 ];
 
+/** Of a node that is not ready, or that an administrator has tainted. */
+const BY_ITS_NODE = 'DeletionByTaintManager';
 const STARTING = ['', 'ContainerCreating', 'PodInitializing'];
 
 export function readPodState(pod: V1Pod): PodState {
@@ -74,8 +76,11 @@ function stateOfPending(pod: V1Pod, container: V1ContainerStatus | undefined): P
 /** Eviction, preemption and a node that is not ready delete a pod too, and leave their names. */
 function causeOfDeletion({ status }: V1Pod): Cause {
   const disruption = status?.conditions?.find(({ type }) => type === 'DisruptionTarget');
-  const by = disruption === undefined ? '' : ` (${disruption.reason}: ${disruption.message})`;
-  return passing(FAILURE.sandboxUnavailable, `its pod was deleted${by}`);
+  if (disruption === undefined) return passing(FAILURE.sandboxUnavailable, 'its pod was deleted');
+  const { reason, message } = disruption;
+  const why = reason === BY_ITS_NODE ? ', since its node does not answer or is being emptied' : '';
+  const text = `its pod was deleted${why} (${reason}: ${message})`;
+  return passing(FAILURE.sandboxUnavailable, text);
 }
 
 function causeOfEnd(
