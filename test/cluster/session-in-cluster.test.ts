@@ -29,6 +29,12 @@ describeCluster('a session whose hand is in a cluster', (cluster) => {
     await admin.delete(`${pods}/${pod?.metadata?.name}`, { gracePeriodSeconds: 0 });
   }
 
+  /** Of what the session does at present. */
+  async function attemptOf(id: string): Promise<number> {
+    const { raw } = await client().workflow.getHandle(id).describe();
+    return Math.max(0, ...(raw.pendingActivities ?? []).map(({ attempt }) => attempt ?? 0));
+  }
+
   async function cancel(id: string): Promise<void> {
     const handle = client().workflow.getHandle(id);
     await handle.cancel();
@@ -66,6 +72,23 @@ describeCluster('a session whose hand is in a cluster', (cluster) => {
       expect(results).toHaveLength(commands.length);
       for (const result of results) expect(result).toMatch(/image UPPER CASE/);
       await cancel(id);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'its worker killed while it waits for a node → seen by heartbeat; the next one waits, and says so',
+    async () => {
+      const id = await start(['true'], { config: { node_selector: { 'drover.test/none': 'no' } } });
+      await untilSaid(id, 'no node can take its pod');
+      const before = await attemptOf(id);
+      await worker().kill();
+      const isSeen = async (): Promise<boolean> => (await attemptOf(id)) > before;
+      await waitFor('the kill to be seen', isSeen, 15_000);
+      await worker().respawn();
+      await untilSaid(id, 'no node can take its pod');
+      await cancel(id);
+      await expectNothingLeft(cluster());
     },
     TIMEOUT_MS,
   );

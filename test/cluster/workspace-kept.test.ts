@@ -193,7 +193,10 @@ function defineKept(cluster: () => TestCluster, open: () => Promise<Store>): voi
         store: store.url,
         release: { hand: hand.instance, keep_workspace: true },
       });
-      const said = JSON.parse(await child.said) as { result: object; max_rss_kib: number };
+      const text = await child.said;
+      if (text === '')
+        expect.fail(`it ended without a word: ${child.exitCode} ${child.signalCode}`);
+      const said = JSON.parse(text) as { result: object; max_rss_kib: number };
       if (mib > 1) {
         const { session_id: session } = hand.instance;
         const next = await provision({ session, generation: 2, environment: { config } });
