@@ -10,6 +10,7 @@ import {
   type OwnMcpServer,
   startMcpServer,
   startStream,
+  toText,
 } from '../support/mcp-server.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -195,6 +196,25 @@ test('the tools are asked for once a session, and from the log after a roll-over
   const [first, ...others] = harness.model.requests.map(({ body }) => JSON.stringify(body.tools));
   expect(others).toEqual([first, first]);
   expect(first).toContain('mcp__srv__echo');
+});
+
+test('a server that says its tools have changed → asked again before the next model step', async () => {
+  let names = ['echo'];
+  const server = await start({
+    tools: () => ({ tools: names.map((name) => ({ ...ECHO, name })) }),
+    call({ id }, response) {
+      names = ['echo', 'second'];
+      const send = startStream(response);
+      send({ method: 'notifications/tools/list_changed' });
+      send({ id, result: toText('There is more now.') });
+      response.end();
+      return undefined;
+    },
+  });
+  harness = await startMcpHarness({ player: scripted(ECHO_TURNS) });
+  await run(server);
+  const offered = harness.model.requests.map(({ body }) => body.tools?.length);
+  expect(offered).toEqual([1, 2]);
 });
 
 test('tools that no request could name → left out by name; the others are offered', async () => {
