@@ -21,7 +21,7 @@ export function gitRedaction(secret: string): Transform {
   const redacting = new Redacting(masks);
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
-      for (const part of redacting.push(chunk)) this.push(part);
+      for (const part of joined(redacting.push(chunk))) this.push(part);
       done();
     },
     flush(done) {
@@ -29,6 +29,25 @@ export function gitRedaction(secret: string): Transform {
       done();
     },
   });
+}
+
+/** Pieces of one chunk that follow each other are one again: each would be written by itself. */
+function joined(parts: readonly Buffer[]): readonly Buffer[] {
+  const whole: Buffer[] = [];
+  for (const part of parts) {
+    const last = whole.at(-1);
+    const follows =
+      last !== undefined &&
+      last.buffer === part.buffer &&
+      last.byteOffset + last.length === part.byteOffset;
+    if (follows) {
+      const length = last.length + part.length;
+      whole[whole.length - 1] = Buffer.from(last.buffer, last.byteOffset, length);
+    } else if (part.length > 0) {
+      whole.push(part);
+    }
+  }
+  return whole;
 }
 
 class Redacting {

@@ -16,7 +16,8 @@ const ROUNDS = 7;
 const USERNAME = 'bench';
 const SECRET = 'a-secret-of-the-bench-0123456789';
 const AUTHORIZATION = `Basic ${Buffer.from(`${USERNAME}:${SECRET}`).toString('base64')}`;
-const MAX_RATIO = 1.2;
+/** What a push moves forward is unpacked on its way, once more than it is by the server. */
+const MAX_RATIO = { clone: 1.2, push: 1.2, push_forward: 1.5 } as const;
 /** Of what goes through, at once: what a garbage collector leaves for a while is in it. */
 const MAX_GROWTH_MIB = 60;
 
@@ -194,7 +195,7 @@ function toReport({ direct, gateway, growth }: Samples): Omit<Report, 'bench'> {
       ...TASKS.map((task) => ({
         name: `git ${task} by the gateway, p50, times direct`,
         value: ratio(medianOf(gateway[task]), medianOf(direct[task])),
-        limit: MAX_RATIO,
+        limit: MAX_RATIO[task],
       })),
       {
         name: 'MiB that the gateway grows by at most, in any of them',
