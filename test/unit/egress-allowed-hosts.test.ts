@@ -126,9 +126,15 @@ describe('what a hand may reach', () => {
 
   test.each([
     ['http://example.com', { scheme: 'http', host: 'example.com', port: 80, path: '/' }],
-    ['HTTP://Example.COM:8080/a?b=c', { scheme: 'http', host: 'example.com', port: 8080, path: '/a?b=c' }],
+    [
+      'HTTP://Example.COM:8080/a?b=c',
+      { scheme: 'http', host: 'example.com', port: 8080, path: '/a?b=c' },
+    ],
     ['http://example.com?b', { scheme: 'http', host: 'example.com', port: 80, path: '/?b' }],
-    ['http://example.com//evil.net/', { scheme: 'http', host: 'example.com', port: 80, path: '//evil.net/' }],
+    [
+      'http://example.com//evil.net/',
+      { scheme: 'http', host: 'example.com', port: 80, path: '//evil.net/' },
+    ],
   ])('GET %s → %j', (url, target) => {
     expect(parseHttpTarget(url)).toEqual(target);
   });
