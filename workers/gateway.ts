@@ -146,6 +146,8 @@ function openSessions(
     service: connection.workflowService,
     namespace,
     payloadCodecs: [createWorkerCodec(keys)],
+    // A start that cannot be decoded names no vault: that would be a refusal for good.
+    whole: true,
   });
   return {
     authority: createAuthority({ source, vault }),
