@@ -49,9 +49,12 @@ export async function listenLocally(
   publish();
   await removeDead(folder);
   const timer = setInterval(() => {
-    void isServed(gatewaySocket(folder)).then((served) => {
-      if (!served && server.listening) publish();
-    });
+    isServed(gatewaySocket(folder))
+      .then((served) => {
+        if (!served && server.listening) publish();
+      })
+      // A folder that is gone or full ends no worker: it is looked at again.
+      .catch(() => {});
   }, WATCH_MS);
   timer.unref();
   return {

@@ -4,7 +4,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import {
   gatewaySocket,
   type LocalListener,
@@ -91,4 +91,21 @@ test('who had the name is killed → who lives takes it over', async () => {
     () => readlinkSync(gatewaySocket(folder)) !== 'egress-1',
   );
   expect(await ask()).toBe('served');
+});
+
+test('its folder is away for a while → the worker outlives that, and is found again', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  try {
+    await listen();
+    renameSync(folder, `${folder}-away`);
+    vi.advanceTimersByTime(1_000);
+    // It fails after the listener's own look has.
+    await expect(ask()).rejects.toThrow('ENOENT');
+    await new Promise((resolve) => setImmediate(resolve));
+    renameSync(`${folder}-away`, folder);
+    expect(await ask()).toBe('served');
+  } finally {
+    listener?.close();
+    vi.useRealTimers();
+  }
 });
