@@ -116,6 +116,38 @@ test.each([
     false,
     /exit code 3: help/,
   ],
+  [
+    'a kubelet that was ended as it started the container',
+    {
+      phase: 'Failed',
+      ...container({
+        terminated: { exitCode: 128, message: 'failed to start containerd task: context canceled' },
+      }),
+    },
+    FAILURE.sandboxUnavailable,
+    true,
+    /interrupted as it started.*context canceled/,
+  ],
+  [
+    'a kubelet that was ended as it carried the daemon in',
+    {
+      ...copier({ terminated: { exitCode: 128, message: 'shim task: context canceled: unknown' } }),
+      phase: 'Failed',
+    },
+    FAILURE.sandboxUnavailable,
+    true,
+    /interrupted as it started.*context canceled/,
+  ],
+  [
+    'a container that cannot be started, for a reason of its own',
+    {
+      phase: 'Failed',
+      ...container({ terminated: { exitCode: 128, message: 'exec: "tini": no such file' } }),
+    },
+    FAILURE.sandboxStartFailed,
+    false,
+    /exit code 128: exec: "tini": no such file/,
+  ],
 ])('%s → ended, in words', (_what, status, type, isPassing, text) => {
   expect(readPodState(podWith(status))).toEqual({
     type: 'ended',

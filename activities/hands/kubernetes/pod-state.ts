@@ -1,4 +1,4 @@
-import type { V1ContainerStatus, V1Pod } from '@kubernetes/client-node';
+import type { V1ContainerStateTerminated, V1ContainerStatus, V1Pod } from '@kubernetes/client-node';
 import { FAILURE, type FailureType } from '../../../protocol/failure.ts';
 
 /** What a pod's status says about the hand in it. */
@@ -25,6 +25,9 @@ const CONFIG_REASONS = [
 
 /** Of a node that is not ready, or that an administrator has tainted. */
 const BY_ITS_NODE = 'DeletionByTaintManager';
+/** Of a container that the runtime could not start. */
+const START_ERROR_CODE = 128;
+const INTERRUPTED = /context (canceled|deadline exceeded)/;
 const STARTING = ['', 'ContainerCreating', 'PodInitializing'];
 
 export function readPodState(pod: V1Pod): PodState {
@@ -104,6 +107,8 @@ function causeOfEnd(
     return passing(FAILURE.sandboxUnavailable, text);
   }
   const copied = copier?.state?.terminated;
+  const interruption = interruptionOf(copied ?? terminated);
+  if (interruption !== undefined) return interruption;
   if (copied !== undefined) {
     const why = copied.message ?? copied.reason ?? 'no reason given';
     const text = `the daemon could not be carried into its image (exit code ${copied.exitCode}): ${why}`;
@@ -112,6 +117,14 @@ function causeOfEnd(
   const code = terminated?.exitCode ?? 'unknown';
   const said = terminated?.message ?? terminated?.reason ?? 'it said nothing';
   return lasting(FAILURE.sandboxStartFailed, `its daemon ended with exit code ${code}: ${said}`);
+}
+
+/** Whoever had asked the runtime for a container went away meanwhile: a kubelet that was ended. */
+function interruptionOf(end: V1ContainerStateTerminated | undefined): Cause | undefined {
+  const { exitCode, message = '' } = end ?? {};
+  if (exitCode !== START_ERROR_CODE || !INTERRUPTED.test(message)) return undefined;
+  const text = `its node was interrupted as it started its container: ${message}`;
+  return passing(FAILURE.sandboxUnavailable, text);
 }
 
 function passing(type: FailureType, text: string): Cause {
