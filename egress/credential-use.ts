@@ -76,7 +76,8 @@ function toRefusal(what: string, error: unknown): Refusal {
     const words = `${what}: the gateway failed to read it`;
     return new Refusal({ status: 502, reason: 'vault', words, cause: error });
   }
-  const words = `${what}: ${toLine(error.message)}`;
+  const said = toLine(error.message);
+  const words = said.includes(what) ? said : `${what}: ${said}`;
   if (error.isRetryable) return new Refusal({ status: 503, reason: 'vault', words });
   const status = error.type === FAILURE.vaultKeyInvalid ? 502 : 403;
   return new Refusal({ status, reason: 'credential', words });

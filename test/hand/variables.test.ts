@@ -256,8 +256,10 @@ function memoryOf(pid: number): Buffer[] {
     '    mem.seek(start); sys.stdout.buffer.write(mem.read(end-start))\n' +
     '  except OSError: pass\n';
   try {
-    const options = { maxBuffer: 2 ** 31, stdio: ['ignore', 'pipe', 'ignore'] } as const;
-    parts.push(execFileSync('/usr/bin/python3', ['-c', script, String(pid)], { ...options }));
+    const stdio: ('ignore' | 'pipe')[] = ['ignore', 'pipe', 'ignore'];
+    parts.push(
+      execFileSync('/usr/bin/python3', ['-c', script, String(pid)], { maxBuffer: 2 ** 31, stdio }),
+    );
   } catch {
     // It has ended meanwhile.
   }

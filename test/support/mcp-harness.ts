@@ -6,12 +6,14 @@ import type { SessionEvent } from '../../protocol/session-event.ts';
 import { folderUrl, openStore } from '../../store/open-store.ts';
 import type { Store } from '../../store/store.ts';
 import { openVaultKeeper, type VaultKeeper } from '../../vault/keeper.ts';
+import type { VaultSettings } from '../../vault/settings.ts';
 import { type Harness, type HarnessOptions, startHarness } from './harness.ts';
 import { runVaultWorker } from './run-vault-worker.ts';
 import { makeVaultFolder } from './vault-folder.ts';
 
 export interface McpHarness extends Harness {
   readonly keeper: VaultKeeper;
+  readonly vaultSettings: VaultSettings;
   readonly store: Store;
   readonly openStore: () => Promise<Store>;
   /** Everything in the log of a session. */
@@ -41,6 +43,7 @@ export async function startMcpHarness(options: McpHarnessOptions): Promise<McpHa
   return {
     ...harness,
     keeper,
+    vaultSettings: folder.settings(),
     store,
     openStore: opener,
     eventsOf: async (sessionId) => [...(await harness.log.read(sessionId))],
