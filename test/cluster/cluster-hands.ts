@@ -77,6 +77,8 @@ export function useClusterHands(cluster: () => TestCluster): ClusterHands {
     const provider = createKubernetesProvider({
       image: SANDBOX_IMAGE,
       startMs: 60_000,
+      // There is no second attempt, as a session would have.
+      answerMs: 60_000,
       store: await openStore(folderUrl(stores)),
       ...options,
       cluster: through === undefined ? hands : through(hands),

@@ -76,7 +76,7 @@ function toDeployedWorkers(
     async untilReady() {
       const areReady = async (): Promise<boolean> =>
         (await Promise.all(deployments.map(isReady))).every(Boolean);
-      await waitFor('the deployed workers to be ready', areReady, 60_000);
+      await waitFor('the deployed workers to be ready', areReady, 150_000);
     },
   };
 }

@@ -50,7 +50,7 @@ describeCluster('workers deployed in the cluster', (cluster) => {
     log = createLogReader({ service: connection.workflowService, namespace: 'default' });
     closing.defer(removePool);
     await workers.untilReady();
-  }, 120_000);
+  }, 200_000);
   afterAll(() => closing.disposeAsync(), 120_000);
 
   async function pooled(): Promise<readonly V1Job[]> {
