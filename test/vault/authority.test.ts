@@ -6,7 +6,7 @@ import { temporal } from '@temporalio/proto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { FAILURE } from '../../protocol/failure.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { keepCredentials, mcpUrl } from './world/credentials.ts';
+import { gitUrl, keepCredentials, mcpUrl } from './world/credentials.ts';
 import { startVaultWorld, type VaultWorld } from './world/vault-world.ts';
 
 // Workflows that nobody of the project wrote, on a queue of their own, ask the vault's activities for
@@ -139,6 +139,39 @@ function customTool(task_queue: string): object {
     ...{ type: 'custom', name: 'steal', description: 'x', task_queue },
     input_schema: { type: 'object' },
   };
+}
+
+test.each<[what: string, input: () => object, words: RegExp]>([
+  [
+    'a vault that there is none of',
+    () => ({ vault_ids: ['nowhere'] }),
+    /vault nowhere.*there is none/,
+  ],
+  [
+    'a credential that there is none of',
+    () => ({ ...VAULTS, resources: [repositoryWith('nothing')] }),
+    /credential nothing of vault team/,
+  ],
+  [
+    'a credential of another kind',
+    () => ({ ...VAULTS, resources: [repositoryWith('bearer')] }),
+    /credential bearer of vault team.*static_bearer/,
+  ],
+])(
+  '%s → named to whoever calls a tool, and the session goes on',
+  async (what, input, words) => {
+    const id = `session-${what.replaceAll(' ', '-')}`;
+    await world.start(id, { ...input(), initial_events: '$ true' });
+    const events = await world.untilIdle(id);
+    expect((await world.results(id)).join()).toMatch(words);
+    expect(events.at(-1)).toMatchObject({ stop_reason: { type: 'end_turn' } });
+  },
+  120_000,
+);
+
+function repositoryWith(credential_id: string): object {
+  const url = gitUrl(world.git.port, 'work');
+  return { type: 'github_repository', url, credential: { vault_id: 'team', credential_id } };
 }
 
 test('MCP servers at private addresses → not dialled, and the session goes on', async () => {
