@@ -1,4 +1,3 @@
-import type { Payload } from '@temporalio/common';
 import proto, { type temporal } from '@temporalio/proto';
 import { decodeFailure, decodePayload } from '../log/decode-history.ts';
 import { isRecord } from '../log/read-payload.ts';
@@ -84,9 +83,9 @@ async function readActivity(
 ): Promise<unknown> {
   const { payloadConverter, payloadCodecs } = client.options.loadedDataConverter;
   const context = { type: 'activity', namespace, workflowId, isLocal: false } as const;
-  const decode = (payload: Payload) => decodePayload(payload, payloadCodecs, context);
-  if (activity.lastFailure) await decodeFailure(activity.lastFailure, decode);
+  if (activity.lastFailure) await decodeFailure(activity.lastFailure, payloadCodecs, context);
   const payload = activity.heartbeatDetails?.payloads?.[0];
   if (activity.state !== STARTED || payload === undefined) return undefined;
-  return payloadConverter.fromPayload<unknown>(await decode(payload));
+  const decoded = await decodePayload(payload, payloadCodecs, context);
+  return payloadConverter.fromPayload<unknown>(decoded);
 }

@@ -48,26 +48,36 @@ function createCodec(keys: PayloadKeys, tolerates: Tolerates): PayloadCodec {
       const key = (await keys.current()).encryptsAt(Date.now());
       return payloads.map((payload) => seal(payload, key));
     },
-    decode: (payloads, context) =>
-      Promise.all(
-        payloads.map(async (payload) => {
-          const opened = await openPayload(payload, keys);
-          if ('payload' in opened) return opened.payload;
-          if (!tolerates(opened, context)) throw new PayloadUnreadableError(opened.words);
-          return toUndecodable(opened.words);
-        }),
-      ),
+    async decode(payloads, context) {
+      if (payloads.every((payload) => keyIdOf(payload) === undefined)) return payloads;
+      const ring = keys === null ? null : await ringFor(payloads, keys);
+      return payloads.map((payload) => {
+        const opened = openPayload(payload, ring, keys?.path ?? '');
+        if ('payload' in opened) return opened.payload;
+        if (!tolerates(opened, context)) throw new PayloadUnreadableError(opened.words);
+        return toUndecodable(opened.words);
+      });
+    },
   };
 }
 
-async function openPayload(payload: Payload, keys: PayloadKeys): Promise<Opened> {
+/** Read again where a key is missing: it may have been added a moment ago. */
+async function ringFor(payloads: readonly Payload[], keys: KeyRingFile): Promise<KeyRing> {
+  const ring = await keys.current();
+  const isMissing = payloads.some((payload) => {
+    const id = keyIdOf(payload);
+    return id !== undefined && ring.find(id) === undefined && ring.isOwn(id);
+  });
+  return isMissing ? keys.latest() : ring;
+}
+
+function openPayload(payload: Payload, ring: KeyRing | null, path: string): Opened {
   const id = keyIdOf(payload);
   if (id === undefined) return { payload };
-  if (keys === null) {
+  if (ring === null) {
     const words = `it is encrypted with payload key ${nameOf(id)}, and there is no key ring here: set DROVER_PAYLOAD_KEYS`;
     return { words, isMissing: false };
   }
-  const ring = await ringWith(keys, id);
   const key = ring.find(id);
   if (key === undefined) {
     const isMissing = ring.isOwn(id);
@@ -75,7 +85,7 @@ async function openPayload(payload: Payload, keys: PayloadKeys): Promise<Opened>
     const remedy = isMissing
       ? 'put the newest copy of the ring there'
       : 'use the ring of the workers on both sides';
-    const words = `the key ring ${keys.path} ${what} payload key ${nameOf(id)}; ${remedy}`;
+    const words = `the key ring ${path} ${what} payload key ${nameOf(id)}; ${remedy}`;
     return { words, isMissing };
   }
   try {
@@ -84,12 +94,6 @@ async function openPayload(payload: Payload, keys: PayloadKeys): Promise<Opened>
     const words = `it is damaged, or payload key ${nameOf(id)} is not the one that encrypted it`;
     return { words, isMissing: false };
   }
-}
-
-/** Read again where a key is missing: it may have been added a moment ago. */
-async function ringWith(keys: KeyRingFile, id: string): Promise<KeyRing> {
-  const ring = await keys.current();
-  return ring.find(id) === undefined && ring.isOwn(id) ? keys.latest() : ring;
 }
 
 const MAX_SHOWN_ID = 64;

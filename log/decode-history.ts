@@ -24,26 +24,52 @@ export async function decodeHistory(
   if (codecs.length === 0) return;
   const decodeFor =
     (context: SerializationContext): Decode =>
-    async (payload) => {
+    async (payloads) => {
       try {
-        return await decodePayload(payload, codecs, context);
+        return await decodePayloads(payloads, codecs, context);
       } catch (error) {
         if (whole) throw error;
-        return payload;
+        return Promise.all(
+          payloads.map((payload) => decodePayload(payload, codecs, context).catch(() => payload)),
+        );
       }
     };
   const ofSender = decodeFor({ type: 'workflow', namespace, workflowId });
   const ofActivity = decodeFor({ type: 'activity', namespace, workflowId, isLocal: false });
-  await Promise.all(
-    history.flatMap((event) => [
-      ...sentIn(event).map((payloads) => decodePayloads(payloads, ofSender)),
-      ...workedIn(event).map((payloads) => decodePayloads(payloads, ofActivity)),
-      ...failuresOf(event).map((failure) => decodeFailure(failure, ofActivity)),
-    ]),
-  );
+  await Promise.all([
+    decodeAll(history.flatMap(sentIn), ofSender),
+    decodeAll([...history.flatMap(workedIn), ...history.flatMap(failedIn)], ofActivity),
+  ]);
 }
 
-type Decode = (payload: Payload) => Promise<Payload>;
+type Decode = (payloads: Payload[]) => Promise<Payload[]>;
+
+/** Where payloads stand, to be put there again. */
+interface Place {
+  readonly payloads: readonly Payload[];
+  put(decoded: Payload[]): void;
+}
+
+/** All at once: a page of a history holds thousands, and each call waits for a few ticks. */
+async function decodeAll(places: readonly Place[], decode: Decode): Promise<void> {
+  if (places.length === 0) return;
+  const decoded = await decode(places.flatMap(({ payloads }) => payloads));
+  let at = 0;
+  for (const { payloads, put } of places) {
+    put(decoded.slice(at, at + payloads.length));
+    at += payloads.length;
+  }
+}
+
+async function decodePayloads(
+  payloads: Payload[],
+  codecs: readonly PayloadCodec[],
+  context: SerializationContext,
+): Promise<Payload[]> {
+  let decoded = payloads;
+  for (const codec of codecs.toReversed()) decoded = await codec.decode(decoded, context);
+  return decoded;
+}
 
 /** A payload from the wire as it was before its codecs. */
 export async function decodePayload(
@@ -51,44 +77,62 @@ export async function decodePayload(
   codecs: readonly PayloadCodec[],
   context: SerializationContext,
 ): Promise<Payload> {
-  let decoded = [payload];
-  for (const codec of codecs.toReversed()) decoded = await codec.decode(decoded, context);
-  return decoded[0] ?? payload;
+  return (await decodePayloads([payload], codecs, context))[0] ?? payload;
 }
 
-function sentIn(event: HistoryEvent): Payloads[] {
-  return [
+/** Puts what codecs hid of a failure in its place. */
+export async function decodeFailure(
+  failure: Failure,
+  codecs: readonly PayloadCodec[],
+  context: SerializationContext,
+): Promise<void> {
+  await decodeAll(placesIn(failure), (payloads) => decodePayloads(payloads, codecs, context));
+}
+
+function sentIn(event: HistoryEvent): Place[] {
+  return toPlaces([
     event.workflowExecutionStartedEventAttributes?.input,
     event.workflowExecutionUpdateAdmittedEventAttributes?.request?.input?.args,
     event.workflowExecutionUpdateAcceptedEventAttributes?.acceptedRequest?.input?.args,
     event.workflowExecutionSignaledEventAttributes?.input,
-  ].filter((payloads) => payloads !== null && payloads !== undefined);
+  ]);
 }
 
-function workedIn(event: HistoryEvent): Payloads[] {
-  return [
+function workedIn(event: HistoryEvent): Place[] {
+  return toPlaces([
     event.activityTaskScheduledEventAttributes?.input,
     event.activityTaskCompletedEventAttributes?.result,
-  ].filter((payloads) => payloads !== null && payloads !== undefined);
+  ]);
 }
 
-function failuresOf(event: HistoryEvent): Failure[] {
+function toPlaces(lists: readonly (Payloads | null | undefined)[]): Place[] {
+  return lists.flatMap((list) => {
+    if (list?.payloads == null || list.payloads.length === 0) return [];
+    return {
+      payloads: list.payloads,
+      put(decoded) {
+        list.payloads = decoded;
+      },
+    };
+  });
+}
+
+function failedIn(event: HistoryEvent): Place[] {
   return [
     event.activityTaskStartedEventAttributes?.lastFailure,
     event.activityTaskFailedEventAttributes?.failure,
     event.activityTaskTimedOutEventAttributes?.failure,
     event.workflowExecutionFailedEventAttributes?.failure,
-  ].filter((failure) => failure !== null && failure !== undefined);
+  ].flatMap((failure) => placesIn(failure));
 }
 
-async function decodePayloads(payloads: Payloads, decode: Decode): Promise<void> {
-  payloads.payloads = await Promise.all((payloads.payloads ?? []).map(decode));
-}
-
-/** Puts what its codecs hid of a failure in its place. */
-export async function decodeFailure(failure: Failure, decode: Decode): Promise<void> {
-  if (failure.encodedAttributes) {
-    failure.encodedAttributes = await decode(failure.encodedAttributes);
-  }
-  if (failure.cause) await decodeFailure(failure.cause, decode);
+function placesIn(failure: Failure | null | undefined): Place[] {
+  if (failure === null || failure === undefined) return [];
+  const { encodedAttributes } = failure;
+  const causes = placesIn(failure.cause);
+  if (encodedAttributes === null || encodedAttributes === undefined) return causes;
+  const put = ([decoded]: Payload[]) => {
+    failure.encodedAttributes = decoded ?? encodedAttributes;
+  };
+  return [{ payloads: [encodedAttributes], put }, ...causes];
 }

@@ -131,7 +131,7 @@ test('a codec is told what a sender wrote, and what an activity did', async () =
   const telling: PayloadCodec = {
     encode: async (payloads) => payloads,
     decode: async (payloads, context) => {
-      contexts.push(context?.type);
+      contexts.push(...payloads.map(() => context?.type));
       return payloads;
     },
   };
