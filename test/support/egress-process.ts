@@ -13,6 +13,8 @@ import { waitFor } from './wait-for.ts';
 const MAIN = fileURLToPath(new URL('../../workers/main.ts', import.meta.url));
 const KEY = `k1 ${Buffer.alloc(32, 'k').toString('base64')}\n`;
 
+const STARTS_WITHIN_MS = 60_000;
+
 /** The proxy as it is shipped, in a process of its own. */
 export interface EgressProcess {
   readonly process: ChildProcess;
@@ -53,7 +55,16 @@ export async function startEgress(
   });
   const lines: LogLine[] = [];
   createInterface({ input: child.stdout }).on('line', (line) => lines.push(JSON.parse(line)));
-  const { port } = await waitFor('the proxy to listen', () => lines.shift());
+  // It is the whole worker's program, which a busy machine is slow to load.
+  const { port } = await waitFor(
+    'the proxy to listen',
+    () => lines.shift(),
+    STARTS_WITHIN_MS,
+  ).catch((error: unknown) => {
+    child.kill('SIGKILL');
+    rmSync(folder, { recursive: true });
+    throw error;
+  });
   const token: EgressProcess['token'] = (change = {}) =>
     signToken(readKeys(keysPath), {
       session: 'session-1',
