@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { WorkflowFailedError } from '@temporalio/client';
+import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { agentMessages, environmentMessages, registryWorkflowId } from '../../protocol/messages.ts';
 import { fromConversation, says } from '../../rehearsal/script.ts';
@@ -14,14 +14,21 @@ describe('the registry', () => {
   beforeEach(async () => {
     harness = await startHarness({ player: fromConversation(() => says('Fine.')) });
   });
-  afterEach(() => harness.stop());
+  afterEach(async () => {
+    // Nobody answers for them any more, and others read all environments of this server.
+    await Promise.allSettled(created.splice(0).map((entity) => entity.terminate()));
+    await harness.stop();
+  });
+  const created: WorkflowHandle[] = [];
 
-  function create(type: 'agent' | 'environment', id: string, definition: unknown) {
-    return harness.client.workflow.start(type, {
+  async function create(type: 'agent' | 'environment', id: string, definition: unknown) {
+    const entity = await harness.client.workflow.start(type, {
       workflowId: registryWorkflowId(type, id),
       taskQueue: harness.taskQueue,
       args: [definition],
     });
+    created.push(harness.client.workflow.getHandle(entity.workflowId));
+    return entity;
   }
 
   test('create, update, get a version → versions never change', async () => {
