@@ -234,7 +234,8 @@ describeCluster('a warm pool', (cluster) => {
     const claimed = (await jobs()).filter(({ metadata }) => metadata?.labels?.[LABEL.hand]);
     expect(claimed).toHaveLength(25);
     const pooled = claimed.filter(({ metadata }) => metadata?.labels?.[LABEL.pool]);
-    expect(pooled.length).toBeGreaterThan(5);
+    // Of four workers that take one each for the same hand, three give theirs up again.
+    expect(pooled.length).toBeGreaterThan(1);
   });
 
   interface Got {
