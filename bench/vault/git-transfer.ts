@@ -12,7 +12,7 @@ import { startTied } from '../world/tied-process.ts';
 import { type GitPlace, makeGitPlace } from './git-place.ts';
 
 const MEBIBYTES = 50;
-const ROUNDS = 7;
+const ROUNDS = 15;
 const USERNAME = 'bench';
 const SECRET = 'a-secret-of-the-bench-0123456789';
 const AUTHORIZATION = `Basic ${Buffer.from(`${USERNAME}:${SECRET}`).toString('base64')}`;
