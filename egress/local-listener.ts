@@ -65,11 +65,6 @@ export async function listenLocally(
   };
 }
 
-/** Names the hand; what follows it is the connection. */
-export function presentHand(socket: Socket, handKey: string): void {
-  socket.write(`${handKey}\n`);
-}
-
 async function firstLine(socket: Socket): Promise<string> {
   let line = Buffer.alloc(0);
   while (line.length <= MAX_KEY_BYTES) {

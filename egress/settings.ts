@@ -1,31 +1,19 @@
 import type { BlockList } from 'node:net';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { toBlockList } from '../dial/public-addresses.ts';
+import { PrivateNetworks } from '../dial/private-networks.ts';
 import { describeIssues } from '../protocol/describe-issues.ts';
+import { settingText } from '../protocol/setting.ts';
 
 const Variables = z.object({
   /** File of the keys that tokens are signed with. Default: made in the state folder. */
   DROVER_EGRESS_KEYS: z.string().default(''),
   /** Where hands of other machines reach the gateway. Default: they do not. */
-  DROVER_EGRESS_PORT: z
-    .string()
-    .optional()
-    .transform((value) => (value === undefined || value === '' ? undefined : Number(value)))
+  DROVER_EGRESS_PORT: settingText
+    .transform((value) => (value === undefined ? undefined : Number(value)))
     .pipe(z.int().min(0).max(65_535).optional()),
   /** Comma-separated networks that hands may reach though they are not public. */
-  DROVER_EGRESS_PRIVATE_NETWORKS: z
-    .string()
-    .default('')
-    .transform((value, context) => {
-      const networks = value.split(',').map((network) => network.trim());
-      try {
-        return toBlockList(networks.filter((network) => network !== ''));
-      } catch (error) {
-        context.addIssue({ code: 'custom', message: (error as Error).message });
-        return z.NEVER;
-      }
-    }),
+  DROVER_EGRESS_PRIVATE_NETWORKS: PrivateNetworks,
 });
 
 export interface EgressSettings {

@@ -2,22 +2,14 @@ import type { BlockList } from 'node:net';
 import { isAbsolute, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { z } from 'zod';
-import { toBlockList } from '../dial/public-addresses.ts';
+import { PrivateNetworks } from '../dial/private-networks.ts';
 import { describeIssues } from '../protocol/describe-issues.ts';
+import { settingSecret, settingText as text } from '../protocol/setting.ts';
 import { SecretValue } from './secret-value.ts';
 
-const text = z
-  .string()
-  .optional()
-  .transform((value) => (value === '' ? undefined : value));
-
-/** What cannot be sent as a header would be told, whole, by the error that says so. */
-const secret = text
-  .transform((value) => value?.trim())
-  .refine((value) => value === undefined || /^[\x21-\x7e]+$/.test(value), {
-    message: 'must be one line of ASCII characters without spaces',
-  })
-  .transform((value) => (value === undefined ? undefined : new SecretValue(value)));
+const secret = settingSecret.transform((value) =>
+  value === undefined ? undefined : new SecretValue(value),
+);
 
 const Variables = z.object({
   /** `file:///folder` or `kv://mount/prefix`. Default: `vault` in the state folder. */
@@ -28,18 +20,7 @@ const Variables = z.object({
   ),
   DROVER_VAULT_KEY_FILE: text,
   /** Comma-separated networks that token endpoints may be in though they are not public. */
-  DROVER_VAULT_PRIVATE_NETWORKS: z
-    .string()
-    .default('')
-    .transform((value, context) => {
-      const networks = value.split(',').map((network) => network.trim());
-      try {
-        return toBlockList(networks.filter((network) => network !== ''));
-      } catch (error) {
-        context.addIssue({ code: 'custom', message: (error as Error).message });
-        return z.NEVER;
-      }
-    }),
+  DROVER_VAULT_PRIVATE_NETWORKS: PrivateNetworks,
   /** Of a KV version 2 server, with one way to log in: a token, an AppRole, a Kubernetes role. */
   VAULT_ADDR: text,
   VAULT_NAMESPACE: text,

@@ -3,24 +3,13 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { type EgressSettings, readEgressSettings } from '../egress/settings.ts';
 import { describeIssues } from '../protocol/describe-issues.ts';
+import { settingSecret as secret, settingText as text } from '../protocol/setting.ts';
 import { TASK_QUEUE } from '../protocol/task-queue.ts';
 import { folderUrl } from '../store/open-store.ts';
 import { readVaultSettings, type VaultSettings } from '../vault/settings.ts';
 
 const ROLES = ['brain', 'hands', 'vault', 'egress'] as const;
 export type Role = (typeof ROLES)[number];
-
-const text = z
-  .string()
-  .optional()
-  .transform((value) => (value === '' ? undefined : value));
-
-/** What cannot be sent as a header would be told, whole, by the error that says so. */
-const secret = text
-  .transform((value) => value?.trim())
-  .refine((value) => value === undefined || /^[\x21-\x7e]+$/.test(value), {
-    message: 'must be one line of ASCII characters without spaces',
-  });
 
 function isPlainUrl(value: string | undefined): boolean {
   if (value === undefined) return true;

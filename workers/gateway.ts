@@ -9,8 +9,8 @@ import {
   WorkflowNotFoundError,
 } from '@temporalio/client';
 import { openSocketFolder, openStateFolder } from '../activities/hands/local/hand-folder.ts';
-import { type Authority, createAuthority } from '../activities/vault/authority.ts';
-import { createWorkerCodec, type PayloadKeys } from '../codec/payload-codec.ts';
+import type { Authority } from '../activities/vault/authority.ts';
+import type { PayloadKeys } from '../codec/payload-codec.ts';
 import { openKeysPath, readAuthority } from '../egress/authority-file.ts';
 import { type CredentialUse, createCredentialUse } from '../egress/credential-use.ts';
 import { createGitService } from '../egress/git-service.ts';
@@ -21,13 +21,11 @@ import { listenLocally } from '../egress/local-listener.ts';
 import { createEgressProxy } from '../egress/proxy.ts';
 import type { EgressSettings } from '../egress/settings.ts';
 import { createVariableSubstitution } from '../egress/variable-substitution.ts';
-import { createHistorySource } from '../log/history-source.ts';
 import { getHeldHands, type HeldHands } from '../protocol/messages.ts';
-import { openVault } from '../vault/open-vault.ts';
-import type { VaultSettings } from '../vault/settings.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { Connected } from './connect.ts';
 import { createClientConverter } from './data-converter.ts';
+import { openAuthority } from './open-authority.ts';
 
 /** What is under way elsewhere is given this long to end; a hand of this machine asks again. */
 const STOP_MS = { far: 25_000, near: 2_000 } as const;
@@ -39,7 +37,8 @@ const IDLE_MS = 15 * 60_000;
 export interface GatewayOptions {
   readonly egress: EgressSettings;
   readonly stateFolder: string;
-  readonly vault: VaultSettings;
+  /** Closed by whoever opened it. */
+  readonly vault: Vault;
   /** What encrypts payloads. */
   readonly keys: PayloadKeys;
   /** Asked when the first credential is used: hosts alone need no Temporal server. */
@@ -68,7 +67,7 @@ export async function startGateway(
     trusted: [...new Set([...getCACertificates('default'), ...getCACertificates('system')])],
     connectMs: 15_000,
   };
-  const credentials = openCredentials(options, closing);
+  const credentials = openCredentials(options);
   const proxy = createEgressProxy({
     ...dialling,
     readKeys: () => readKeys(keysPath),
@@ -99,12 +98,7 @@ export async function startGateway(
   say({ event: 'listening', port: (proxy.server.address() as AddressInfo).port });
 }
 
-function openCredentials(
-  { vault: settings, keys, askTemporal }: GatewayOptions,
-  closing: AsyncDisposableStack,
-): CredentialUse {
-  const vault = openVault(settings);
-  closing.defer(() => vault.close());
+function openCredentials({ vault, keys, askTemporal }: GatewayOptions): CredentialUse {
   const sessions = createSessions(vault, keys);
   const held = createHeldHands(async (sessionId) =>
     sessions(await askTemporal()).heldHands(sessionId),
@@ -142,15 +136,8 @@ function openSessions(
   const workflow = { queryRejectCondition: 'NOT_OPEN' } as const;
   const dataConverter = createClientConverter(keys);
   const client = new Client({ connection, namespace, dataConverter, workflow });
-  const source = createHistorySource({
-    service: connection.workflowService,
-    namespace,
-    payloadCodecs: [createWorkerCodec(keys)],
-    // A start that cannot be decoded names no vault: that would be a refusal for good.
-    whole: true,
-  });
   return {
-    authority: createAuthority({ source, vault }),
+    authority: openAuthority({ connection, namespace }, vault, keys),
     heldHands: (sessionId) => askHeldHands(client, sessionId),
   };
 }

@@ -7,14 +7,13 @@ import { createMcpActivities } from '../activities/mcp/activities.ts';
 import { createLastFailureReader } from '../activities/mcp/last-failure.ts';
 import { createModelActivities } from '../activities/model/activities.ts';
 import { createRegistryActivities } from '../activities/registry/activities.ts';
-import { createAuthority } from '../activities/vault/authority.ts';
 import { createGrantActivities } from '../activities/vault/grant.ts';
 import { openKeyRing } from '../codec/key-ring-file.ts';
 import { createWorkerCodec, type PayloadKeys } from '../codec/payload-codec.ts';
 import { createGuardedFetch } from '../dial/guarded-fetch.ts';
-import { createHistorySource } from '../log/history-source.ts';
 import { createStepReader } from '../log/step-reader.ts';
 import { openVault } from '../vault/open-vault.ts';
+import type { Vault } from '../vault/vault.ts';
 import { type Connected, connect } from './connect.ts';
 import { createBrainWorker, createHandsWorker, createVaultWorker } from './create-worker.ts';
 import { createClientConverter } from './data-converter.ts';
@@ -22,6 +21,7 @@ import { type Role, readEnvironment, type WorkerEnvironment } from './env.ts';
 import { startGateway } from './gateway.ts';
 import { createHandProviders } from './hand-providers.ts';
 import { serveHealth } from './health.ts';
+import { openAuthority } from './open-authority.ts';
 import { createStoreOpener } from './open-verified-store.ts';
 import { retentionWarning, verifySearchAttributes } from './verify-namespace.ts';
 import { loadWorkflowBundle } from './workflow-bundle.ts';
@@ -35,6 +35,8 @@ interface Target {
   readonly environment: WorkerEnvironment;
   /** What encrypts payloads; every client and worker of this process is given it. */
   readonly keys: PayloadKeys;
+  /** The one of this process; only roles that use it open it. */
+  readonly vault: () => Vault;
   /** Ends, after the workers, what they were given. */
   readonly closing: AsyncDisposableStack;
 }
@@ -46,13 +48,14 @@ async function main(): Promise<void> {
   const keys = payloadKeys === null ? null : await openKeyRing(payloadKeys);
   await using closing = new AsyncDisposableStack();
   const temporal = connectOnce(closing);
+  const vault = openOnce(environment, closing);
   if (environment.roles.includes('egress')) {
-    await startGateway({ ...environment, keys, askTemporal: temporal }, closing);
+    await startGateway({ ...environment, vault: vault(), keys, askTemporal: temporal }, closing);
   }
   const roles = environment.roles.filter((role) => role !== 'egress');
   // The gateway alone waits for nobody: hosts need no Temporal server.
   if (roles.length === 0) await toldToStop();
-  else await poll(roles, { ...(await temporal()), environment, keys, closing });
+  else await poll(roles, { ...(await temporal()), environment, keys, vault, closing });
 }
 
 async function poll(roles: readonly PollingRole[], target: Target): Promise<void> {
@@ -120,17 +123,16 @@ const CREATE = {
     });
   },
 
-  async vault({ connection, namespace, environment, keys, closing }: Target): Promise<Worker> {
-    const vault = openVault(environment.vault);
-    closing.defer(() => vault.close());
-    const source = createHistorySource({
-      service: connection.workflowService,
-      namespace,
-      payloadCodecs: [createWorkerCodec(keys)],
-      // A start that cannot be decoded names no vault: that would be a refusal for good.
-      whole: true,
-    });
-    const authority = createAuthority({ source, vault });
+  async vault({
+    connection,
+    namespace,
+    environment,
+    keys,
+    vault: open,
+    closing,
+  }: Target): Promise<Worker> {
+    const vault = open();
+    const authority = openAuthority({ connection, namespace }, vault, keys);
     const { close, ...mcp } = createMcpActivities({
       vault,
       authority,
@@ -157,6 +159,17 @@ function connectOnce(closing: AsyncDisposableStack): () => Promise<Connected> {
       connected = undefined;
     });
     return connected;
+  };
+}
+
+function openOnce({ vault: settings }: WorkerEnvironment, closing: AsyncDisposableStack) {
+  let opened: Vault | undefined;
+  return (): Vault => {
+    if (opened !== undefined) return opened;
+    const vault = openVault(settings);
+    closing.defer(() => vault.close());
+    opened = vault;
+    return vault;
   };
 }
 

@@ -5,12 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import {
-  gatewaySocket,
-  type LocalListener,
-  listenLocally,
-  presentHand,
-} from '../../egress/local-listener.ts';
+import { gatewaySocket, type LocalListener, listenLocally } from '../../egress/local-listener.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 // How hands of this machine find the gateway, whichever workers come and go.
@@ -40,7 +35,7 @@ async function listen(): Promise<void> {
 async function ask(): Promise<string> {
   const socket = connect(gatewaySocket(folder));
   await once(socket, 'connect');
-  presentHand(socket, 'hand-1');
+  socket.write('hand-1\n');
   return text(socket);
 }
 

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../../launch/free-port.ts';
 
 const PROGRAM = fileURLToPath(
   new URL(
@@ -19,7 +19,7 @@ export interface EverythingServer {
 export async function startEverythingServer(
   transport: 'streamableHttp' | 'sse',
 ): Promise<EverythingServer> {
-  const port = await freePort();
+  const port = await freePort(0);
   const child = spawn(process.execPath, [PROGRAM, transport], {
     env: { PATH: process.env['PATH'], PORT: String(port) },
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -34,16 +34,6 @@ export async function startEverythingServer(
       await once(child, 'exit');
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port is free');
-  return address.port;
 }
 
 function listening(child: ChildProcess): Promise<void> {

@@ -1,6 +1,5 @@
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { freePort } from '../../launch/free-port.ts';
 import { calls, says, scripted } from '../../rehearsal/script.ts';
 import { mcpAgent } from '../support/mcp-agent.ts';
 import { type McpHarness, startMcpHarness } from '../support/mcp-harness.ts';
@@ -51,7 +50,7 @@ function callsOf(server: OwnMcpServer): number {
 }
 
 test('a server that is away → an event, and it is asked again in the next turn', async () => {
-  const port = await freePort();
+  const port = await freePort(0);
   harness = await startMcpHarness({
     player: scripted([says('Without tools, then.'), ...ECHO_TURNS]),
   });
@@ -290,13 +289,3 @@ test('a tool that fails, and one that is not there → results for the model', a
     expect.objectContaining({ type: 'agent.tool_result', tool_use_id: 'toolu_gone' }),
   );
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port is free');
-  return address.port;
-}

@@ -13,6 +13,7 @@ import { readEgressSettings } from '../../egress/settings.ts';
 import { freePort } from '../../launch/free-port.ts';
 import type { ProvisionInput } from '../../protocol/hand.ts';
 import { calls, says, scripted } from '../../rehearsal/script.ts';
+import { openVault } from '../../vault/open-vault.ts';
 import { startGateway } from '../../workers/gateway.ts';
 import { okHands } from '../support/harness.ts';
 import { type McpHarness, startMcpHarness } from '../support/mcp-harness.ts';
@@ -59,11 +60,13 @@ beforeEach(async () => {
     DROVER_EGRESS_PORT: String(port),
     DROVER_EGRESS_PRIVATE_NETWORKS: '127.0.0.0/8',
   };
+  const vault = openVault(harness.vaultSettings);
+  closing.defer(() => vault.close());
   await startGateway(
     {
       egress: readEgressSettings(variables, stateFolder),
       stateFolder,
-      vault: harness.vaultSettings,
+      vault,
       keys: null,
       askTemporal: async () => connected,
     },
