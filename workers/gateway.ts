@@ -45,6 +45,11 @@ export interface GatewayOptions {
   askTemporal(): Promise<Connected>;
 }
 
+export interface Gateway {
+  /** Undefined: it takes connections, and knows the tokens of hands. */
+  whyNotServing(): string | undefined;
+}
+
 /**
  * Starts the gateway: the way out of hands that may reach some hosts only, or that have credentials
  * to use.
@@ -54,7 +59,7 @@ export interface GatewayOptions {
 export async function startGateway(
   options: GatewayOptions,
   closing: AsyncDisposableStack,
-): Promise<void> {
+): Promise<Gateway> {
   const { egress, stateFolder } = options;
   const { port, privateNetworks } = egress;
   const keysPath = openKeysPath(egress);
@@ -91,11 +96,29 @@ export async function startGateway(
   closing.defer(() => proxy.stop(port === null ? STOP_MS.near : STOP_MS.far));
   const sockets = openSocketFolder(openStateFolder(stateFolder));
   const local = await listenLocally(sockets, (socket, address) => proxy.serve(socket, address));
-  closing.defer(() => local.close());
-  if (port === null) return;
-  proxy.server.listen(port);
-  await once(proxy.server, 'listening');
-  say({ event: 'listening', port: (proxy.server.address() as AddressInfo).port });
+  let isStopping = false;
+  closing.defer(() => {
+    isStopping = true;
+    local.close();
+  });
+  if (port !== null) {
+    proxy.server.listen(port);
+    await once(proxy.server, 'listening');
+    say({ event: 'listening', port: (proxy.server.address() as AddressInfo).port });
+  }
+  return {
+    whyNotServing: () => (isStopping ? 'the gateway is stopping' : whyNoKeys(keysPath)),
+  };
+}
+
+/** They are read with each request: a file that is wrong by now has all of them refused. */
+function whyNoKeys(keysPath: string): string | undefined {
+  try {
+    readKeys(keysPath);
+    return undefined;
+  } catch (error) {
+    return `the gateway knows no tokens: ${error instanceof Error ? error.message : error}`;
+  }
 }
 
 function openCredentials({ vault, keys, askTemporal }: GatewayOptions): CredentialUse {

@@ -20,7 +20,7 @@ import { createClientConverter } from './data-converter.ts';
 import { type Role, readEnvironment, type WorkerEnvironment } from './env.ts';
 import { startGateway } from './gateway.ts';
 import { createHandProviders } from './hand-providers.ts';
-import { serveHealth } from './health.ts';
+import { type Polling, serveHealth } from './health.ts';
 import { openAuthority } from './open-authority.ts';
 import { createStoreOpener } from './open-verified-store.ts';
 import { retentionWarning, verifySearchAttributes } from './verify-namespace.ts';
@@ -39,6 +39,8 @@ interface Target {
   readonly vault: () => Vault;
   /** Ends, after the workers, what they were given. */
   readonly closing: AsyncDisposableStack;
+  /** Has the health of what polls told, where it is asked for. */
+  tell(polling: Polling): Promise<void>;
 }
 
 async function main(): Promise<void> {
@@ -46,30 +48,36 @@ async function main(): Promise<void> {
   const environment = readEnvironment();
   const { payloadKeys } = environment;
   const keys = payloadKeys === null ? null : await openKeyRing(payloadKeys);
+  // Ends last: it tells of the others while they end.
+  await using health = new AsyncDisposableStack();
   await using closing = new AsyncDisposableStack();
   const temporal = connectOnce(closing);
   const vault = openOnce(environment, closing);
-  if (environment.roles.includes('egress')) {
-    await startGateway({ ...environment, vault: vault(), keys, askTemporal: temporal }, closing);
-  }
+  const gateway = environment.roles.includes('egress')
+    ? await startGateway({ ...environment, vault: vault(), keys, askTemporal: temporal }, closing)
+    : null;
+  const tell = async (polling: Polling | null): Promise<void> => {
+    if (environment.healthPort === null) return;
+    const server = await serveHealth({ port: environment.healthPort, polling, gateway });
+    health.defer(() => void server.close());
+  };
   const roles = environment.roles.filter((role) => role !== 'egress');
   // The gateway alone waits for nobody: hosts need no Temporal server.
-  if (roles.length === 0) await toldToStop();
-  else await poll(roles, { ...(await temporal()), environment, keys, vault, closing });
+  if (roles.length === 0) {
+    await tell(null);
+    await toldToStop();
+  } else await poll(roles, { ...(await temporal()), environment, keys, vault, closing, tell });
 }
 
 async function poll(roles: readonly PollingRole[], target: Target): Promise<void> {
-  const { connection, namespace, environment, closing } = target;
+  const { connection, namespace } = target;
   await verifySearchAttributes(connection, namespace);
   const warning = await retentionWarning(connection, namespace);
   if (warning !== undefined) console.warn(`drover worker: warning: ${warning}`);
   const workers = await Promise.all(roles.map((role) => CREATE[role](target)));
   const running = Promise.all(workers.map((worker) => worker.run()));
-  if (environment.healthPort !== null) {
-    const askTemporal = () => connection.workflowService.describeNamespace({ namespace });
-    const health = await serveHealth({ port: environment.healthPort, workers, askTemporal });
-    closing.defer(() => void health.close());
-  }
+  const askTemporal = () => connection.workflowService.describeNamespace({ namespace });
+  await target.tell({ workers, askTemporal });
   console.log(`drover worker: polling as ${roles.join(', ')} (pid ${process.pid})`);
   await running;
 }

@@ -3,7 +3,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { readEnvironment } from '../../workers/env.ts';
-import { type HealthOptions, serveHealth } from '../../workers/health.ts';
+import { type HealthOptions, type Polling, serveHealth } from '../../workers/health.ts';
 
 let server: Server | undefined;
 afterEach(async () => {
@@ -12,11 +12,15 @@ afterEach(async () => {
   if (server?.listening) await once(server, 'close');
 });
 
-type State = ReturnType<HealthOptions['workers'][number]['getState']>;
+type State = ReturnType<Polling['workers'][number]['getState']>;
 
-async function ask(path: string, states: State[], askTemporal = async (): Promise<void> => {}) {
+function ask(path: string, states: State[], askTemporal = async (): Promise<void> => {}) {
   const workers = states.map((state) => ({ getState: () => state }));
-  server = await serveHealth({ port: 0, workers, askTemporal });
+  return askOf(path, { polling: { workers, askTemporal }, gateway: null });
+}
+
+async function askOf(path: string, parts: Omit<HealthOptions, 'port'>): Promise<string> {
+  server = await serveHealth({ port: 0, ...parts });
   const { port } = server.address() as AddressInfo;
   const response = await fetch(`http://127.0.0.1:${port}${path}`);
   return `${response.status} ${(await response.text()).trim()}`;
@@ -46,6 +50,15 @@ test('the server never answers → not ready', async () => {
 
 test('a worker has failed → not alive', async () => {
   expect(await ask('/live', ['RUNNING', 'FAILED'])).toBe('503 a worker has failed');
+});
+
+test('workers that poll, and a gateway that does not serve → not ready, and alive', async () => {
+  const parts = {
+    polling: { workers: [{ getState: () => 'RUNNING' as const }], askTemporal: async () => {} },
+    gateway: { whyNotServing: () => 'the gateway is stopping' },
+  };
+  expect(await askOf('/ready', parts)).toBe('503 the gateway is stopping');
+  expect(await askOf('/live', parts)).toBe('200 ok');
 });
 
 test.each(['0', '65536', 'http', '1.5'])('port %s → refused by its name', (port) => {
