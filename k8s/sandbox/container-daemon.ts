@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { statSync, writeFileSync } from 'node:fs';
+import { statSync, writeFileSync, writeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -14,12 +14,14 @@ import { serveWorkers } from './serve-workers.ts';
 // The hand's daemon in a container that nobody can start programs in. It brings its streams to the
 // sockets of the workers, which commands cannot: they are confined, and this process is out of their
 // reach (`verifySealed`). It is one session's hand at most, and ends with it; the container is then
-// started anew, empty.
+// started anew, empty. Its argument is the pipe by which the first process hears that it lives.
 
 const TRANSFER = fileURLToPath(new URL('./transfer.ts', import.meta.url));
 const HEALTHY = `${SANDBOX.state}/healthy`;
+const BEAT_MS = 1_000;
 
-function main(): void {
+function main(beat: number): void {
+  setInterval(() => writeSync(beat, '.'), BEAT_MS);
   verifySealed();
   verifyConfinement();
   const instance = instanceIn(hostname(), randomUUID());
@@ -55,4 +57,5 @@ function verifySealed(): void {
 }
 
 // Loaded as a module, by whoever fills the cache of compiled code, it does nothing.
-if (import.meta.main && process.argv.includes('--serve')) main();
+const [beat] = process.argv.slice(2);
+if (import.meta.main && beat !== undefined) main(Number(beat));
