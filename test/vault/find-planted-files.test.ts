@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { zstdCompressSync } from 'node:zlib';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createCanaries } from './search/canaries.ts';
 import { folderPlaces } from './search/folder-places.ts';
@@ -51,6 +52,7 @@ test.each<[string, () => void, string]>([
   ['the name of a folder', () => write(`${secret.replaceAll('/', '_')}/a`, ''), 'name '],
   ['a link', () => symlinkSync(`/${secret}`, join(folder, 'link')), 'link link'],
   ['an archive', () => archive('plain.txt', secret), 'a.tar.gz'],
+  ['a kept workspace', () => write('kept', zstdCompressSync(someWords(secret))), 'kept'],
 ])('finds what is planted in %s', async (_, plant, place) => {
   plant();
   expect(await found()).toContainEqual(expect.stringContaining(place));
@@ -129,6 +131,12 @@ test('finds a value that the pages of a database cut in pieces', async () => {
   database.close();
   expect(await found()).toContain('values of a.db');
 });
+
+/** Enough around a word that compressing changes its own bytes too. */
+function someWords(word: string): string {
+  const others = Array.from({ length: 500 }, () => Math.random().toString(36));
+  return [...others, word, ...others].join(' ');
+}
 
 /** An archive of a path in the folder, made with this content when there is one. */
 function archive(path: string, content?: string): void {

@@ -1,12 +1,14 @@
-import { constants, inflateRawSync, inflateSync } from 'node:zlib';
+import { constants, inflateRawSync, inflateSync, zstdDecompressSync } from 'node:zlib';
 
-const OPTIONS = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: 256 * 1024 * 1024 };
+const MOST = { maxOutputLength: 256 * 1024 * 1024 };
+const OPTIONS = { finishFlush: constants.Z_SYNC_FLUSH, ...MOST };
+const ZSTD = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
 const MIN_BYTES = 12;
 const GZIP_HEADER_BYTES = 10;
 
 /**
- * What is compressed in these bytes, wherever it begins and whatever follows: gzip, and zlib as
- * objects of git are.
+ * What is compressed in these bytes, wherever it begins and whatever follows: gzip, zlib as objects of
+ * git are, and zstd as kept workspaces are.
  */
 export function* compressedParts(bytes: Buffer): Generator<Buffer> {
   for (const offset of offsetsOf(bytes, 0x1f)) {
@@ -17,9 +19,12 @@ export function* compressedParts(bytes: Buffer): Generator<Buffer> {
     if (bytes.readUInt16BE(offset) % 31 !== 0 || !isBlock(bytes[offset + 2])) continue;
     yield* inflated(() => inflateSync(bytes.subarray(offset), OPTIONS));
   }
+  for (const offset of offsetsOf(bytes, ZSTD)) {
+    yield* inflated(() => zstdDecompressSync(bytes.subarray(offset), MOST));
+  }
 }
 
-function* offsetsOf(bytes: Buffer, first: number): Generator<number> {
+function* offsetsOf(bytes: Buffer, first: number | Buffer): Generator<number> {
   const last = bytes.length - MIN_BYTES;
   for (let at = bytes.indexOf(first); at >= 0 && at <= last; at = bytes.indexOf(first, at + 1)) {
     yield at;

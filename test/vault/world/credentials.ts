@@ -1,6 +1,8 @@
 import { openVaultKeeper } from '../../../vault/keeper.ts';
 import { readVaultSettings } from '../../../vault/settings.ts';
-import type { VaultWorld } from './vault-world.ts';
+import type { Servers, VaultWorld } from './vault-world.ts';
+
+export type Auth = Parameters<ReturnType<typeof openVaultKeeper>['createCredential']>[0]['auth'];
 
 export interface KeptValues {
   readonly bearer: string;
@@ -15,15 +17,21 @@ export interface KeptValues {
 
 /** One credential of each kind in vault `team`, as the world's servers want them. */
 export function keepCredentials(world: VaultWorld): Promise<void> {
-  const { secrets, tokens } = world;
-  return keep(world, 'team', {
+  return keep(world, 'team', goodValues(world));
+}
+
+export function goodValues({
+  secrets,
+  tokens,
+}: Pick<VaultWorld, 'secrets' | 'tokens'>): KeptValues {
+  return {
     ...secrets,
     oauth: {
       access_token: tokens.accessToken,
       refresh_token: tokens.refreshToken,
       client_secret: secrets.client,
     },
-  });
+  };
 }
 
 /** The same in vault `wrong`, each refused by its server, and each a canary as well. */
@@ -42,38 +50,43 @@ export function keepWrongCredentials(world: VaultWorld): Promise<void> {
 }
 
 async function keep(world: VaultWorld, vault_id: string, values: KeptValues): Promise<void> {
-  const { tokens, git, mcp, bearerMcp } = world;
   const keeper = openVaultKeeper(readVaultSettings(world.variables, world.stateFolder));
-  type Auth = Parameters<typeof keeper.createCredential>[0]['auth'];
-  const create = (id: string, auth: Auth, value: string) =>
-    keeper.createCredential({ vault_id, id, auth }, value);
   try {
     await keeper.createVault({ id: vault_id });
-    const bearer = { type: 'static_bearer', mcp_server_url: mcpUrl(bearerMcp.port) } as const;
-    await create('bearer', bearer, values.bearer);
-    await create(
-      'oauth',
-      {
-        type: 'mcp_oauth',
-        mcp_server_url: mcpUrl(mcp.port),
-        refresh: {
-          client_id: 'drover',
-          token_endpoint: tokens.url.replace('127.0.0.1', 'mcp.test'),
-          token_endpoint_auth: { type: 'client_secret_post' },
-        },
-      },
-      JSON.stringify(values.oauth),
-    );
-    const networking = { type: 'limited' as const, allowed_hosts: ['api.test'] };
-    await create(
-      'variable',
-      { type: 'environment_variable', secret_name: 'API_KEY', networking },
-      values.variable,
-    );
-    await create('git', { type: 'git', url: gitUrl(git.port, '') }, values.git);
+    for (const { id, auth, value } of credentialsFor(world, values)) {
+      await keeper.createCredential({ vault_id, id, auth }, value);
+    }
   } finally {
     keeper.close();
   }
+}
+
+/** One of each kind. */
+export function credentialsFor(
+  { tokens, git, mcp, bearerMcp }: Servers,
+  values: KeptValues,
+): readonly { readonly id: string; readonly auth: Auth; readonly value: string }[] {
+  const bearer = { type: 'static_bearer', mcp_server_url: mcpUrl(bearerMcp.port) } as const;
+  const oauth = {
+    type: 'mcp_oauth',
+    mcp_server_url: mcpUrl(mcp.port),
+    refresh: {
+      client_id: 'drover',
+      token_endpoint: tokens.url.replace('127.0.0.1', 'mcp.test'),
+      token_endpoint_auth: { type: 'client_secret_post' },
+    },
+  } as const;
+  const variable = {
+    type: 'environment_variable',
+    secret_name: 'API_KEY',
+    networking: { type: 'limited', allowed_hosts: ['api.test'] },
+  } satisfies Auth;
+  return [
+    { id: 'bearer', auth: bearer, value: values.bearer },
+    { id: 'oauth', auth: oauth, value: JSON.stringify(values.oauth) },
+    { id: 'variable', auth: variable, value: values.variable },
+    { id: 'git', auth: { type: 'git', url: gitUrl(git.port, '') }, value: values.git },
+  ];
 }
 
 export function mcpUrl(port: number): string {

@@ -1,12 +1,12 @@
 import { gitUrl, mcpUrl } from './credentials.ts';
-import type { VaultWorld } from './vault-world.ts';
+import type { Servers } from './vault-world.ts';
 
 // What runs in the sandbox, with nothing but its own environment.
 
 const HEADER = '-H "Authorization: Bearer $API_KEY"';
 
 /** Uses the key in every place of a request, and lets servers say it again. */
-export function useApi({ api, elsewhere }: VaultWorld): string {
+export function useApi({ api, elsewhere }: Servers): string {
   const https = `https://api.test:${api.tlsPort}`;
   const to = (port: number, scheme: string) =>
     `"${https}/redirect?to=${scheme}://elsewhere.test:${port}/check"`;
@@ -38,7 +38,7 @@ export function useGit(name: string): string {
 }
 
 /** A program that lives on and holds all that it was answered. */
-export function keepAnswers({ api }: VaultWorld): string {
+export function keepAnswers({ api }: Servers): string {
   const program = `
     const kept = [];
     const headers = { authorization: 'Bearer ' + process.env.API_KEY };
@@ -63,7 +63,7 @@ export function hold(word: string): string {
 
 /** Input of a session that may use a vault, in a hand with repository `work`. */
 export function sessionInput(
-  world: VaultWorld,
+  world: Servers,
   script: string,
   options: { vaultId?: string; hasRepository?: boolean; hosts?: readonly string[] } = {},
 ): object {

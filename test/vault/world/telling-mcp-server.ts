@@ -53,7 +53,10 @@ function answer(
   const content = [{ type: 'text', text: `You are known. ${said}` }];
   switch (params['name']) {
     case 'large':
-      return { content: [{ type: 'text', text: said.repeat(LARGE_CHARACTERS / said.length) }] };
+      // Long without the token, too.
+      return {
+        content: [{ type: 'text', text: `${said.repeat(9)}${'.'.repeat(LARGE_CHARACTERS)}` }],
+      };
     case 'fail':
       return { content, isError: true };
     case 'protocol_error': {

@@ -126,7 +126,7 @@ export async function startVaultWorld(options: WorldOptions): Promise<VaultWorld
   };
 }
 
-function makeSecrets(canaries: Canaries): Secrets {
+export function makeSecrets(canaries: Canaries): Secrets {
   return {
     bearer: canaries.make('static bearer'),
     client: canaries.make('client secret'),
@@ -137,12 +137,13 @@ function makeSecrets(canaries: Canaries): Secrets {
   };
 }
 
-type Servers = Pick<
+/** What credentials are for. */
+export type Servers = Pick<
   VaultWorld,
   'tokens' | 'mcp' | 'expired' | 'bearerMcp' | 'git' | 'api' | 'elsewhere'
 >;
 
-async function startServers(
+export async function startServers(
   canaries: Canaries,
   secrets: Secrets,
   closing: AsyncDisposableStack,
