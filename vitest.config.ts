@@ -74,7 +74,11 @@ export default defineConfig({
         }),
       ),
       layer('vault', { server: false, timeoutMs: 60_000 }),
-      layer('compose', { server: false, timeoutMs: 120_000 }),
+      layer('compose', {
+        server: false,
+        timeoutMs: 120_000,
+        globalSetup: 'test/compose/build-images.ts',
+      }),
       layer('kill', { server: false, timeoutMs: 600_000 }),
     ],
   },

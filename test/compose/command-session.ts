@@ -52,6 +52,15 @@ export async function untilResults(drover: Drover, id: string, count: number): P
   );
 }
 
+/** What each call of a session came to, those of MCP servers too. */
+export async function allResults(drover: Drover, id: string): Promise<readonly string[]> {
+  return (await drover.sessions.events(id)).flatMap((event) =>
+    event.type === 'agent.tool_result' || event.type === 'agent.mcp_tool_result'
+      ? [(event.content ?? []).map((part) => (part.type === 'text' ? part.text : '')).join('')]
+      : [],
+  );
+}
+
 /** By its title a server that was away is no error: it is asked again. */
 async function finish(
   drover: Drover,

@@ -14,17 +14,29 @@ const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 export interface ComposeStack {
   readonly project: string;
   readonly ports: { readonly temporal: number; readonly ui: number };
-  drover(): Promise<Drover>;
+  /** @param payloadKeys File of a key ring. */
+  drover(payloadKeys?: string): Promise<Drover>;
+  /** Starts what has changed or does not run. */
+  up(changed?: Variables): Promise<void>;
   compose(...words: readonly string[]): Promise<string>;
   /** Runs a program in a container of a service. */
   exec(service: string, ...words: readonly string[]): Promise<string>;
+  /** The same, with something to read first. */
+  pipe(input: string, ...words: readonly string[]): Promise<string>;
   /** Containers of a service, in the order of their numbers; of all of them without one. */
   containers(service?: string): Promise<readonly ComposeContainer[]>;
   /** Kills the first process of a container as a crash does, so that its restart policy holds. */
   crash(service: string): Promise<void>;
+  /** Of all that runs in a container, as this machine numbers it. */
+  pidsIn(container: ComposeContainer): Promise<readonly number[]>;
+  /** Where this machine has what is in a volume. */
+  folderOf(volume: string): Promise<string>;
   /** Whatever of the project the engine still has. */
   leftovers(): Promise<readonly string[]>;
 }
+
+/** What the file is given by the environment. */
+export type Variables = Readonly<Record<string, string>>;
 
 export interface ComposeContainer {
   readonly id: string;
@@ -63,29 +75,49 @@ export interface Inspected {
   };
 }
 
-export async function createStack(project: string, hands: number): Promise<ComposeStack> {
+/** Of a stack whose model is a REHEARSAL in it. */
+export const REHEARSAL: Variables = {
+  COMPOSE_PROFILES: 'rehearsal',
+  ANTHROPIC_BASE_URL: 'http://rehearsal:8070',
+  ANTHROPIC_API_KEY: 'rehearsal',
+};
+
+export async function createStack(project: string, variables: Variables): Promise<ComposeStack> {
   const ports = { temporal: await freePort(0), ui: await freePort(0) };
-  const env = {
+  let env: NodeJS.ProcessEnv = {
     ...process.env,
+    ...variables,
     COMPOSE_PROJECT_NAME: project,
-    COMPOSE_PROFILES: 'rehearsal',
     TEMPORAL_PORT: String(ports.temporal),
     TEMPORAL_UI_PORT: String(ports.ui),
-    DROVER_HANDS: String(hands),
-    ANTHROPIC_BASE_URL: 'http://rehearsal:8070',
-    ANTHROPIC_API_KEY: 'rehearsal',
   };
+  const start = (words: readonly string[]) =>
+    run('docker', words, { cwd: ROOT, env, maxBuffer: MAX_OUTPUT_BYTES });
   const docker = async (...words: readonly string[]): Promise<string> =>
-    (await run('docker', words, { cwd: ROOT, env, maxBuffer: MAX_OUTPUT_BYTES })).stdout.trim();
+    (await start(words)).stdout.trim();
   const lines = async (...words: readonly string[]): Promise<readonly string[]> =>
     (await docker(...words)).split('\n').filter((line) => line !== '');
   const label = `label=com.docker.compose.project=${project}`;
   const stack: ComposeStack = {
     project,
     ports,
-    drover: () => connectDrover({ profile: null, address: `127.0.0.1:${ports.temporal}` }),
+    drover: (payloadKeys) =>
+      connectDrover({
+        profile: null,
+        address: `127.0.0.1:${ports.temporal}`,
+        ...(payloadKeys === undefined ? {} : { payloadKeys }),
+      }),
+    async up(changed = {}) {
+      env = { ...env, ...changed };
+      await docker('compose', 'up', '--wait', '--quiet-pull');
+    },
     compose: (...words) => docker('compose', ...words),
     exec: (service, ...words) => docker('compose', 'exec', '-T', service, ...words),
+    async pipe(input, ...words) {
+      const running = start(['compose', 'exec', '-T', ...words]);
+      running.child.stdin?.end(input);
+      return (await running).stdout.trim();
+    },
     async containers(service) {
       const ids = await lines('ps', '-aq', '--filter', label);
       const inspected =
@@ -104,6 +136,12 @@ export async function createStack(project: string, hands: number): Promise<Compo
         return now !== undefined && now.pid !== 0 && now.pid !== container.pid;
       });
     },
+    async pidsIn({ id }) {
+      const [, ...pids] = await lines('top', id, '-o', 'pid');
+      return pids.map(Number);
+    },
+    folderOf: (volume) =>
+      docker('volume', 'inspect', '--format', '{{.Mountpoint}}', `${project}_${volume}`),
     async leftovers() {
       const kinds = [
         ['ps', '-aq'],

@@ -9,6 +9,7 @@ import {
   type ComposeContainer,
   type ComposeStack,
   createStack,
+  REHEARSAL,
   readComposeFile,
 } from './compose-stack.ts';
 
@@ -31,8 +32,9 @@ let stack: ComposeStack;
 let drover: Drover;
 
 beforeAll(async () => {
-  stack = await createStack(`drover-test-${process.pid}`, HANDS);
-  await stack.compose('up', '--wait', '--quiet-pull');
+  const variables = { ...REHEARSAL, DROVER_HANDS: String(HANDS) };
+  stack = await createStack(`drover-test-${process.pid}`, variables);
+  await stack.up();
   drover = await stack.drover();
 }, UP_MS);
 
@@ -51,7 +53,10 @@ describe('up --wait', () => {
   test('every service runs, and every image is one of the public ones or is built', async () => {
     const containers = await stack.containers();
     const states = containers.map(({ service, inspected }) => [service, inspected.State.Status]);
-    const jobs = ['prepare', 'temporal-schema', 'temporal-namespace', 'openbao-setup'];
+    const jobs = [
+      ...['prepare', 'temporal-schema', 'temporal-namespace', 'openbao-setup'],
+      'signing-keys',
+    ];
     const ended = states.filter(([, status]) => status !== 'running').map(([service]) => service);
     expect(ended.sort()).toEqual(jobs.sort());
     expect(states.filter(([service]) => service === 'hand')).toHaveLength(HANDS);
@@ -303,6 +308,24 @@ describe('what a session runs', () => {
     expect(result?.text.trim()).toBe('/workspace/found');
   }, 120_000);
 });
+
+test("the workers of hands have the gateway's signing keys, and not its authority's key", async () => {
+  const folder = '/var/lib/drover/egress';
+  const lineOf = async (name: string, line: number): Promise<string> =>
+    (await stack.exec('gateway', 'cat', `${folder}/${name}`)).split('\n').at(line) ?? '';
+  const findAll = (line: string): Promise<string> =>
+    stack.exec(
+      'worker-hands',
+      ...['sh', '-c', 'grep -rlF -e "$0" /run /var/lib /etc /tmp /opt/drover 2>/dev/null; true'],
+      line,
+    );
+  expect(await findAll(await lineOf('keys', 0))).toBe('/run/signing-keys/keys');
+  expect(await findAll(await lineOf('ca.crt', 1))).toBe('/run/signing-keys/ca.crt');
+  // The next one is of its public half, which the certificate has too.
+  const privateKey = await lineOf('ca.key', 1);
+  expect(privateKey.length).toBeGreaterThan(20);
+  expect(await findAll(privateKey)).toBe('');
+}, 60_000);
 
 describe('OpenBao', () => {
   test('unseals itself when it was killed', async () => {
