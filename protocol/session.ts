@@ -11,6 +11,7 @@ import { type HandInstance, MAIN_HAND, PassedHand, type ToolCall } from './hand.
 import { HandKey } from './hand-key.ts';
 import { type SessionResourceSpec, SessionResourceSpecs } from './resource.ts';
 import type { ModelUsage, RefusalDetails, StopReason } from './session-event.ts';
+import type { StartProof } from './start-proof.ts';
 import { UserEvents } from './user-event.ts';
 
 /**
@@ -157,6 +158,7 @@ export interface Continued {
   readonly borrowed?: Readonly<Record<string, BorrowedHand>>;
   readonly resources?: readonly SessionResourceSpec[];
   readonly vault_ids?: readonly string[];
+  readonly start_proof?: StartProof;
   /** By the name of the server. */
   readonly mcp_listings?: Readonly<Record<string, McpListing>>;
   readonly status: 'running' | 'idle';

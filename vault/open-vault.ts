@@ -5,7 +5,9 @@ import { createAccessTokens } from './access-tokens.ts';
 import { inParallel } from './in-parallel.ts';
 import { credentialNotFound, vaultNotFound } from './not-found.ts';
 import { openRecords } from './open-records.ts';
+import { readProofKey } from './proof-key.ts';
 import { createReadCache } from './read-cache.ts';
+import type { SecretValue } from './secret-value.ts';
 import type { VaultSettings } from './settings.ts';
 import {
   credentialName,
@@ -60,6 +62,12 @@ export function openVault(settings: VaultSettings): Vault {
     },
   });
 
+  const proofKeys = createReadCache<SecretValue>({
+    keptMs: KEPT_MS,
+    maxEntries: 1,
+    read: () => readProofKey(records),
+  });
+
   async function checkVault(vaultId: string): Promise<void> {
     const vault = await vaults.get(vaultName(vaultId));
     if (vault === undefined || vault.archived_at !== null) throw vaultNotFound(vaultId, vault);
@@ -82,9 +90,10 @@ export function openVault(settings: VaultSettings): Vault {
       await checkVault(reference.vault_id);
       return tokens.get(reference, options);
     },
+    proofKey: () => proofKeys.get(''),
     async close() {
       await settled(pending);
-      for (const cache of [vaults, stored, lists]) cache.clear();
+      for (const cache of [vaults, stored, lists, proofKeys]) cache.clear();
       records.close();
     },
   };

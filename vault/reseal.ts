@@ -1,5 +1,6 @@
 import { FAILURE } from '../protocol/failure.ts';
 import { inParallel } from './in-parallel.ts';
+import { PROOF_KEYS } from './proof-key.ts';
 import type { VaultRecords } from './records.ts';
 import { credentialName, credentialsFolder, VAULTS, vaultName } from './stored.ts';
 import { VaultError } from './vault-error.ts';
@@ -13,7 +14,8 @@ export async function reseal(records: VaultRecords): Promise<number> {
     const ids = await records.list(credentialsFolder(vault_id));
     return ids.map((credential_id) => credentialName({ vault_id, credential_id }));
   });
-  const names = [...vaults.map(vaultName), ...inVaults.flat()];
+  const proofKeys = (await records.list(PROOF_KEYS)).map((id) => `${PROOF_KEYS}/${id}`);
+  const names = [...vaults.map(vaultName), ...inVaults.flat(), ...proofKeys];
   await inParallel(names, (name) => resealRecord(records, name));
   return names.length;
 }

@@ -39,6 +39,8 @@ export interface Vault {
     reference: CredentialReference,
     options?: { readonly rejected?: string },
   ): Promise<string>;
+  /** Base64, of those who open this vault and of nobody else: what they sign with it is theirs. */
+  proofKey(): Promise<SecretValue>;
   /** Waits for what is being written, then keeps nothing. */
   close(): Promise<void>;
 }

@@ -8,6 +8,7 @@ import { createLastFailureReader } from '../activities/mcp/last-failure.ts';
 import { createModelActivities } from '../activities/model/activities.ts';
 import { createRegistryActivities } from '../activities/registry/activities.ts';
 import { createGrantActivities } from '../activities/vault/grant.ts';
+import { createStartProofActivities } from '../activities/vault/prove-start.ts';
 import { openKeyRing } from '../codec/key-ring-file.ts';
 import { createWorkerCodec, type PayloadKeys } from '../codec/payload-codec.ts';
 import { createGuardedFetch } from '../dial/guarded-fetch.ts';
@@ -149,7 +150,11 @@ const CREATE = {
       lastFailure: createLastFailureReader({ service: connection.workflowService, namespace }),
     });
     closing.defer(close);
-    const activities = { ...createGrantActivities({ vault, authority }), ...mcp };
+    const activities = {
+      ...createGrantActivities({ vault, authority }),
+      ...createStartProofActivities({ authority }),
+      ...mcp,
+    };
     const { deployment } = environment;
     return createVaultWorker({ connection, namespace, keys, deployment, activities });
   },

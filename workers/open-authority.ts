@@ -7,7 +7,7 @@ import type { Connected } from './connect.ts';
 /** Asks the histories of a namespace who may use a vault. */
 export function openAuthority(
   { connection, namespace }: Pick<Connected, 'connection' | 'namespace'>,
-  vault: Pick<Vault, 'describe'>,
+  vault: Pick<Vault, 'describe' | 'proofKey'>,
   keys: PayloadKeys,
 ): Authority {
   const source = createHistorySource({

@@ -4,6 +4,7 @@ import type { HandActivities } from '../protocol/hand.ts';
 import { MCP_CALL_ATTEMPTS, type McpActivities } from '../protocol/mcp.ts';
 import type { BrainActivities } from '../protocol/model-step.ts';
 import type { PushedTools } from '../protocol/pushed-tool.ts';
+import type { StartProofActivities } from '../protocol/start-proof.ts';
 
 /**
  * One proxy per retry and timeout profile. The heartbeat timeout bounds how long a killed worker
@@ -83,6 +84,13 @@ export const GRANT_MINUTES = 5;
 export const { grant } = proxyActivities<GrantActivities>({
   scheduleToCloseTimeout: `${GRANT_MINUTES} minutes`,
   startToCloseTimeout: '20 seconds',
+  retry: { initialInterval: '250 milliseconds', maximumInterval: '5 seconds' },
+});
+
+/** A roll-over does not wait for a vault that is away. */
+export const { proveStart } = proxyActivities<StartProofActivities>({
+  scheduleToCloseTimeout: '30 seconds',
+  startToCloseTimeout: '10 seconds',
   retry: { initialInterval: '250 milliseconds', maximumInterval: '5 seconds' },
 });
 

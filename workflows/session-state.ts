@@ -22,6 +22,7 @@ import type {
   RefusalDetails,
   StopReason,
 } from '../protocol/session-event.ts';
+import type { StartProof } from '../protocol/start-proof.ts';
 import type { SessionHands } from '../protocol/tool-hands.ts';
 import type { UserEvent } from '../protocol/user-event.ts';
 import { Details } from './details.ts';
@@ -51,6 +52,9 @@ export class SessionState {
   owesResponse = false;
   upgradeRequested = false;
   rollOverSuggested = false;
+  /** Null: nobody has signed with what the session was started. */
+  startProof: StartProof | null = null;
+  triedToProveStart = false;
   /** Answers cut at the output limit, in a row. */
   cutAnswers = 0;
   readonly calls = new Map<string, OpenCall>();
@@ -172,6 +176,11 @@ export class SessionState {
     return jsonBytes(this.toContinuedInput(agent, environment)) <= MAX_CARRIED_BYTES;
   }
 
+  /** Before a roll-over; sessions without vaults schedule what they always did. */
+  mustProveStart(): boolean {
+    return this.vaultIds.length > 0 && this.startProof === null && !this.triedToProveStart;
+  }
+
   /** Input of the next run. Only between steps, with an empty inbox. */
   toContinuedInput(agent: ResolvedAgent, environment: ResolvedEnvironment): SessionInput {
     const { title, metadata } = this.input;
@@ -185,6 +194,7 @@ export class SessionState {
       borrowed: Object.fromEntries(this.borrowed),
       resources: this.resources,
       vault_ids: this.vaultIds,
+      ...(this.startProof === null ? {} : { start_proof: this.startProof }),
       status: this.status ?? 'idle',
       stop_reason: this.stopReason,
       stop_details: this.stopDetails,
@@ -218,6 +228,7 @@ export class SessionState {
     this.stopReason = continued.stop_reason;
     this.stopDetails = continued.stop_details;
     this.announced = true;
+    this.startProof = continued.start_proof ?? null;
     this.owesResponse = continued.owes_response;
     this.cutAnswers = continued.cut_answers;
     this.usage = continued.usage;

@@ -4,6 +4,7 @@ import {
   ContinueAsNew,
   condition,
   currentUpdateInfo,
+  patched,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -19,6 +20,7 @@ import { checkApplies } from './check-applies.ts';
 import { Hands } from './hands.ts';
 import { holdUnread } from './hold-unread.ts';
 import { openSession } from './open-session.ts';
+import { proveStart } from './prove-start.ts';
 import { rollOver } from './roll-over.ts';
 import { SessionState } from './session-state.ts';
 import { becomeIdle } from './status.ts';
@@ -64,13 +66,20 @@ async function live(state: SessionState, hands: Hands): Promise<never> {
   for (;;) {
     if (state.hasWork()) {
       const end = await runTurn(state, hands);
-      if (end === 'roll_over') await rollOver(state);
+      if (end === 'roll_over') await leave(state);
     } else if (state.mayRollOver() && !hands.isReleasing()) {
-      await rollOver(state);
+      await leave(state);
     } else {
       await waitForWork(state, hands);
     }
   }
+}
+
+/** Something may have come while the start was proven: then the loop looks again whether to leave. */
+async function leave(state: SessionState): Promise<void> {
+  // Kept histories of sessions with vaults rolled over without it.
+  if (state.mustProveStart() && patched('prove-start')) await proveStart(state);
+  else await rollOver(state);
 }
 
 /** Idle costs nothing but, while a hand is held, the timer that releases it. */

@@ -7,10 +7,12 @@ import { RunNotRetainedError } from '../../log/errors/run-not-retained-error.ts'
 import type { HistorySource, Run } from '../../log/history-source.ts';
 import type { VaultInfo } from '../../protocol/credential.ts';
 import { FAILURE } from '../../protocol/failure.ts';
+import type { StartProof } from '../../protocol/start-proof.ts';
 import { WORKFLOW_TYPE } from '../../protocol/workflow-type.ts';
 import type { Vault } from '../../vault/vault.ts';
 import { VaultError } from '../../vault/vault-error.ts';
-import { readSessionStart, type SessionStart } from './session-start.ts';
+import { type FoundStart, readSessionStart, type SessionStart } from './session-start.ts';
+import { signStart } from './start-proof.ts';
 
 /** Of an activity's own info. */
 export interface CallingExecution {
@@ -30,26 +32,38 @@ export interface HandSession {
 export interface Authority {
   check(execution: CallingExecution, vaultId: string): Promise<void>;
   checkHand(session: HandSession, vaultId: string): Promise<void>;
+  /** What the later runs of the session are believed by when its first one can be read no more. */
+  proveStart(execution: CallingExecution): Promise<StartProof>;
 }
 
 const MAX_KNOWN_RUNS = 10_000;
+const NONE: FoundStart = { type: 'none' };
 
 export function createAuthority(deps: {
   readonly source: Pick<HistorySource, 'firstEvent' | 'currentRun'>;
-  readonly vault: Pick<Vault, 'describe'>;
+  readonly vault: Pick<Vault, 'describe' | 'proofKey'>;
 }): Authority {
   const { source, vault } = deps;
-  const known = new Map<string, SessionStart>();
+  const known = new Map<string, FoundStart>();
+  const proofKey = () => vault.proofKey();
 
-  async function startOf(run: Run): Promise<SessionStart | undefined> {
+  async function startOf(run: Run): Promise<FoundStart> {
     const key = JSON.stringify([run.sessionId, run.runId]);
-    const start = known.get(key) ?? (await readSessionStart(source, run));
-    if (start === undefined) return undefined;
+    const found = known.get(key) ?? (await readSessionStart(source, run, proofKey));
+    if (found.type !== 'found') return found;
     known.delete(key);
-    known.set(key, start);
+    known.set(key, found);
     const [oldest] = known.keys();
     if (known.size > MAX_KNOWN_RUNS && oldest !== undefined) known.delete(oldest);
-    return start;
+    return found;
+  }
+
+  async function startOfCaller({
+    workflowId: sessionId,
+    runId,
+    workflowType,
+  }: CallingExecution): Promise<FoundStart> {
+    return workflowType === WORKFLOW_TYPE.session ? startOf({ sessionId, runId }) : NONE;
   }
 
   async function admit(sessionId: string, start: SessionStart, vaultId: string): Promise<void> {
@@ -66,22 +80,28 @@ export function createAuthority(deps: {
   }
 
   return {
-    async check({ workflowId: sessionId, runId, workflowType }, vaultId) {
-      const isSession = workflowType === WORKFLOW_TYPE.session;
-      const start = isSession ? await startOf({ sessionId, runId }) : undefined;
-      if (start === undefined) throw noSession(sessionId, workflowType, vaultId);
-      await admit(sessionId, start, vaultId);
+    async check(execution, vaultId) {
+      const { workflowId: sessionId, workflowType } = execution;
+      const found = await startOfCaller(execution);
+      if (found.type !== 'found') throw whyNone(found, sessionId, workflowType, `vault ${vaultId}`);
+      await admit(sessionId, found.start, vaultId);
+    },
+    async proveStart(execution) {
+      const { workflowId: sessionId, workflowType } = execution;
+      const found = await startOfCaller(execution);
+      if (found.type !== 'found') throw whyNone(found, sessionId, workflowType, 'vaults');
+      return signStart(found.firstRun, found.start, await proofKey());
     },
     async checkHand({ session_id: sessionId, chain_id: runId }, vaultId) {
-      const start = await startOf({ sessionId, runId }).catch(async (error: unknown) => {
+      const found = await startOf({ sessionId, runId }).catch(async (error: unknown) => {
         if (!(error instanceof RunNotRetainedError)) throw error;
         // Its first run is past retention; a chain that is still open has a current one.
         const current = await source.currentRun(sessionId);
-        if (current.firstRunId !== runId) return undefined;
+        if (current.firstRunId !== runId) return NONE;
         return startOf({ sessionId, runId: current.runId });
       });
-      if (start === undefined) throw noSession(sessionId, 'unknown', vaultId);
-      await admit(sessionId, start, vaultId);
+      if (found.type !== 'found') throw whyNone(found, sessionId, 'unknown', `vault ${vaultId}`);
+      await admit(sessionId, found.start, vaultId);
     },
   };
 }
@@ -104,10 +124,24 @@ function checkAllowed(sessionId: string, start: SessionStart, vault: VaultInfo):
   );
 }
 
-function noSession(workflowId: string, type: string, vaultId: string): VaultError {
+function whyNone(
+  found: Exclude<FoundStart, { type: 'found' }>,
+  workflowId: string,
+  type: string,
+  what: string,
+): VaultError {
+  if (found.type === 'none') {
+    return denied(
+      `workflow ${workflowId} of type ${type} may not use ${what}: only a session whose start names a ` +
+        'vault may',
+    );
+  }
   return denied(
-    `workflow ${workflowId} of type ${type} may not use vault ${vaultId}: only a session whose start ` +
-      'names a vault may',
+    `session ${workflowId} may not use ${what} any more: its first run ${found.firstRun.runId}, which ` +
+      "says with what it was started, is past its namespace's retention, and no vault worker could " +
+      'sign that for its later runs in time. Start a new session; have a worker of role vault running ' +
+      'when sessions roll over, and keep closed runs for longer (temporal operator namespace update ' +
+      '--retention)',
   );
 }
 

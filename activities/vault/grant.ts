@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { activityInfo } from '@temporalio/activity';
 import type { CredentialInfo } from '../../protocol/credential.ts';
 import { FAILURE } from '../../protocol/failure.ts';
 import type {
@@ -11,6 +10,7 @@ import type {
 import type { Vault } from '../../vault/vault.ts';
 import { VaultError } from '../../vault/vault-error.ts';
 import type { Authority } from './authority.ts';
+import { callingExecution } from './calling-execution.ts';
 import { toVaultFailure } from './to-vault-failure.ts';
 
 const PLACEHOLDER = 'drover_placeholder_';
@@ -38,11 +38,10 @@ async function grant(
   { vault, authority }: Parameters<typeof createGrantActivities>[0],
   { hand, vault_ids }: GrantInput,
 ): Promise<HandGrants> {
-  const { workflowExecution: execution, workflowType } = activityInfo();
-  if (execution === undefined) throw notCalled();
+  const execution = callingExecution();
   const variables = new Map<string, VariableGrant>();
   for (const vaultId of vault_ids) {
-    await authority.check({ ...execution, workflowType: workflowType ?? '' }, vaultId);
+    await authority.check(execution, vaultId);
     for (const credential of await vault.credentials(vaultId)) {
       const variable = toVariable(credential, hand.chain_id);
       // The vault that is named first has the word.
@@ -81,8 +80,4 @@ function toVariable(
 
 function hashOf(parts: readonly string[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32);
-}
-
-function notCalled(): VaultError {
-  return new VaultError(FAILURE.vaultNotPermitted, 'only a session is given the use of a vault');
 }

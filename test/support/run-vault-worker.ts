@@ -3,6 +3,7 @@ import { createMcpActivities } from '../../activities/mcp/activities.ts';
 import { createLastFailureReader } from '../../activities/mcp/last-failure.ts';
 import { createAuthority } from '../../activities/vault/authority.ts';
 import { createGrantActivities } from '../../activities/vault/grant.ts';
+import { createStartProofActivities } from '../../activities/vault/prove-start.ts';
 import { createGuardedFetch } from '../../dial/guarded-fetch.ts';
 import { createHistorySource } from '../../log/history-source.ts';
 import { vaultQueueOf } from '../../protocol/task-queue.ts';
@@ -39,7 +40,11 @@ export async function runVaultWorker(options: {
     connection,
     namespace: 'default',
     taskQueue: vaultQueueOf(sessionQueue),
-    activities: { ...createGrantActivities({ vault, authority }), ...mcp },
+    activities: {
+      ...createGrantActivities({ vault, authority }),
+      ...createStartProofActivities({ authority }),
+      ...mcp,
+    },
   });
   const running = worker.run();
   return async () => {

@@ -2,11 +2,14 @@ import { randomUUID } from 'node:crypto';
 import type { WorkflowHandle, WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type Authority, createAuthority } from '../../activities/vault/authority.ts';
+import { RunNotRetainedError } from '../../log/errors/run-not-retained-error.ts';
 import { EventType } from '../../log/history-event.ts';
 import { createHistorySource, type HistorySource } from '../../log/history-source.ts';
 import { getSession, registryWorkflowId } from '../../protocol/messages.ts';
+import type { StartProof } from '../../protocol/start-proof.ts';
 import { calls, fromConversation, says } from '../../rehearsal/script.ts';
 import { openVaultKeeper, type VaultKeeper } from '../../vault/keeper.ts';
+import { openRecords } from '../../vault/open-records.ts';
 import { openVault } from '../../vault/open-vault.ts';
 import type { Vault } from '../../vault/vault.ts';
 import { type Harness, startHarness } from '../support/harness.ts';
@@ -209,10 +212,14 @@ async function untilDone(handle: WorkflowHandle): Promise<void> {
   });
 }
 
-async function rolledOver() {
+async function rolledOver(also: object = {}) {
   const noStore = () => Promise.reject(new TypeError('no store is needed'));
   const stopWorker = await startVaultWorker(harness.taskQueue, folder.settings(), noStore);
-  const handle = await harness.start({ vault_ids: ['team'], initial_events: ['many steps'] });
+  const handle = await harness.start({
+    vault_ids: ['team'],
+    initial_events: ['many steps'],
+    ...also,
+  });
   const current = harness.client.workflow.getHandle(handle.workflowId);
   await untilDone(current).finally(stopWorker);
   expect((await current.describe()).runId).not.toBe(handle.firstExecutionRunId);
@@ -229,10 +236,10 @@ test('after a roll-over → as before it, and the session shows its vaults', asy
   expect(await harness.log.session(current.workflowId)).toEqual(session);
 });
 
-test('when the first run is past retention → as the roll-over carried it', async () => {
-  const { current, firstRunId } = await rolledOver();
+/** As the server does when the retention of its namespace is over. */
+async function remove(workflowId: string, runId: string): Promise<void> {
   const { workflowService } = harness.client;
-  const execution = { workflowId: current.workflowId, runId: firstRunId };
+  const execution = { workflowId, runId };
   await workflowService.deleteWorkflowExecution({
     namespace: 'default',
     workflowExecution: execution,
@@ -243,13 +250,91 @@ test('when the first run is past retention → as the roll-over carried it', asy
       () => true,
     );
   await waitFor('the first run to be gone', isGone, DELETION_MS);
+}
+
+test('when the first run is past retention → as a vault worker signed before it closed', async () => {
+  await keeper.createVault({ id: 'annas', allowed_owners: ['anna'] });
+  await keeper.createVault({ id: 'berts', allowed_owners: ['bert'] });
+  const vault_ids = ['team', 'annas', 'berts'];
+  const { current, firstRunId } = await rolledOver({ vault_ids, metadata: { owner: 'anna' } });
+  await remove(current.workflowId, firstRunId);
   const info = await infoOf(current);
   await authority().check(info, 'team');
+  await authority().check(info, 'annas');
+  await expect(authority().check(info, 'berts')).rejects.toMatchObject(DENIED);
   await expect(authority().check(info, 'others')).rejects.toMatchObject(DENIED);
   const hand = { session_id: current.workflowId, chain_id: firstRunId };
   await authority().checkHand(hand, 'team');
   await expect(authority().checkHand(hand, 'others')).rejects.toMatchObject(DENIED);
+  // What the vault's keys are sealed with may change meanwhile.
+  expect(await keeper.reseal()).toBe(5);
+  await authority().check(info, 'annas');
 }, 90_000);
+
+test('a first run past retention, of which the server named who started it → that one still', async () => {
+  await keeper.createVault({ id: 'annas', allowed_owners: ['anna'] });
+  const input = { vault_ids: ['annas'], metadata: { owner: 'bert' } };
+  const first = await infoOf(await startUnserved('session', input));
+  const { workflowService: service } = harness.client;
+  const real = createHistorySource({ service, namespace: 'default' });
+  const start_proof = await authority({
+    firstEvent: async (run) => {
+      const event = await real.firstEvent(run);
+      return event && { ...event, principal: { type: 'jwt', name: 'anna' } };
+    },
+  }).proveStart(first);
+  const next = { ...first, runId: randomUUID() };
+  /** The start of a run that this chain's first one continued as, by the server's word. */
+  const later = (proof: StartProof): Partial<HistorySource> => ({
+    async firstEvent({ sessionId, runId }) {
+      if (runId !== next.runId) throw new RunNotRetainedError(sessionId, runId, undefined);
+      const continued = { vault_ids: ['annas'], start_proof: proof };
+      const data = Buffer.from(JSON.stringify({ vault_ids: [], continued }));
+      return {
+        principal: { type: 'jwt', name: 'worker' },
+        workflowExecutionStartedEventAttributes: {
+          workflowType: { name: 'session' },
+          firstExecutionRunId: first.runId,
+          continuedExecutionRunId: first.runId,
+          input: { payloads: [{ metadata: { encoding: Buffer.from('json/plain') }, data }] },
+        },
+      };
+    },
+  });
+  await authority(later(start_proof)).check(next, 'annas');
+  const changed = [
+    { ...start_proof, owner: 'bert' },
+    { ...start_proof, vault_ids: ['annas', 'team'] },
+    { ...start_proof, signature: '' },
+  ];
+  for (const proof of changed) {
+    await expect(authority(later(proof)).check(next, 'annas')).rejects.toMatchObject({
+      ...DENIED,
+      message: expect.stringContaining('retention'),
+    });
+  }
+  const others = await infoOf(await startUnserved('session', { vault_ids: ['annas'] }));
+  const notTheirs = await authority().proveStart(others);
+  await expect(authority(later(notTheirs)).check(next, 'annas')).rejects.toMatchObject(DENIED);
+});
+
+test('a first run past retention, and nobody signed in time → refused, with the remedy', async () => {
+  const records = openRecords(folder.settings());
+  await records.write('proof-keys/starts', '{"not": "ours"}', 0);
+  records.close();
+  const { current, firstRunId } = await rolledOver();
+  await remove(current.workflowId, firstRunId);
+  const info = await infoOf(current);
+  const refused = {
+    ...DENIED,
+    message: expect.stringMatching(
+      new RegExp(`may not use vault team any more: its first run ${firstRunId}.*--retention`),
+    ),
+  };
+  await expect(authority().check(info, 'team')).rejects.toMatchObject(refused);
+  const hand = { session_id: current.workflowId, chain_id: firstRunId };
+  await expect(authority().checkHand(hand, 'team')).rejects.toMatchObject(refused);
+}, 120_000);
 
 test('after a reset → as before it', async () => {
   const handle = await harness.start({ vault_ids: ['team'], initial_events: ['hello'] });
