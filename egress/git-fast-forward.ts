@@ -27,7 +27,7 @@ const MAX_ASKED = 1_000;
  * The pack of a push as it comes, but for its end, which no server does without: that goes when it is
  * proven that each branch moves forward. The proof is the commits themselves, whose ids are the hash
  * of what they say, parents included: those that the pack brings, and what the server tells of those
- * that it has.
+ * that it has. Once it is there the rest goes unread: nothing in it could take the proof away.
  *
  * @throws {NotForwardError} The end was not given.
  */
@@ -37,10 +37,25 @@ export async function* provenPack(
   server: GitServer,
 ): AsyncGenerator<Buffer> {
   const commits = new PackCommits(formatOf(moves));
+  const reasons = createReasons(moves, commits, server);
+  let isTried = false;
+  let isProven = false;
   try {
-    for await (const chunk of pack) yield await commits.write(chunk);
+    for await (const chunk of pack) {
+      if (isProven) {
+        yield chunk;
+        continue;
+      }
+      yield await commits.write(chunk);
+      if (isTried || !commits.isPastCommits) continue;
+      isTried = true;
+      isProven = (await reasons()).size === 0;
+      if (isProven) yield commits.unread;
+    }
+    if (isProven) return;
     const rest = await commits.end();
-    await prove(moves, commits, server);
+    const why = await reasons();
+    if (why.size > 0) throw new NotForwardError(why);
     yield rest;
   } catch (error) {
     if (!(error instanceof PackUnreadableError)) throw error;
@@ -49,39 +64,49 @@ export async function* provenPack(
   }
 }
 
-async function prove(
+/** Tells, by what the pack has brought until then, why branches may not be moved. */
+function createReasons(
   moves: readonly Move[],
   commits: CommitGraph,
   server: GitServer,
-): Promise<void> {
-  const why = new Map<string, string>();
-  for (const move of moves) {
-    const reason = await whyNotForward(move, commits, server);
-    if (reason !== undefined) why.set(move.ref, reason);
-  }
-  if (why.size > 0) throw new NotForwardError(why);
+): () => Promise<ReadonlyMap<string, string>> {
+  const histories = new Map<string, Promise<CommitGraph | undefined>>();
+  /** The same is asked once. */
+  const ask = (asked: Asked): Promise<CommitGraph | undefined> => {
+    const key = [asked.since, ...asked.of].join();
+    const history = histories.get(key) ?? historyFrom(server, asked);
+    histories.set(key, history);
+    return history;
+  };
+  return async () => {
+    const why = new Map<string, string>();
+    for (const move of moves) {
+      const reason = await whyNotForward(move, commits, ask);
+      if (reason !== undefined) why.set(move.ref, reason);
+    }
+    return why;
+  };
 }
+
+type Asked = Parameters<typeof askAncestors>[1];
 
 async function whyNotForward(
   move: Move,
   commits: CommitGraph,
-  server: GitServer,
+  ask: (asked: Asked) => Promise<CommitGraph | undefined>,
 ): Promise<string | undefined> {
   const known = ancestryOf(move, [commits]);
   if (known.type === 'proven') return undefined;
   if (known.type === 'disproven') return NOT_FORWARD;
   if (known.missing.length > MAX_ASKED) return UNKNOWN;
   const asked = { of: known.missing, since: move.from, format: formatOf([move]) };
-  const history = await historyFrom(server, asked);
+  const history = await ask(asked);
   if (history === undefined) return UNKNOWN;
   // What is still missing leads to the earlier commit's own past: the server has told all else.
   return ancestryOf(move, [commits, history]).type === 'proven' ? undefined : NOT_FORWARD;
 }
 
-async function historyFrom(
-  server: GitServer,
-  asked: Parameters<typeof askAncestors>[1],
-): Promise<CommitGraph | undefined> {
+async function historyFrom(server: GitServer, asked: Asked): Promise<CommitGraph | undefined> {
   try {
     return await askAncestors(server, asked);
   } catch (error) {

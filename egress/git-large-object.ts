@@ -1,9 +1,12 @@
 import { createInflate } from 'node:zlib';
 import { PackUnreadableError } from './git-pack-entry.ts';
 
+/** Dropped at once: more of it at a time is less to do. */
+const CHUNK_BYTES = 128 * 1024;
+
 /** Finds the end of a large object: unpacks it as it comes, and drops what that gives. */
 export class LargeObject {
-  readonly #inflating = createInflate().resume();
+  readonly #inflating = createInflate({ chunkSize: CHUNK_BYTES }).resume();
   readonly #failed = Promise.withResolvers<never>();
 
   constructor() {

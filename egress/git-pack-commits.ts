@@ -27,6 +27,7 @@ export class PackCommits implements CommitGraph {
   #keptBytes = 0;
   #objectsLeft: number | undefined;
   #entry: PackEntry | undefined;
+  #isPastCommits = false;
   #large: LargeObject | undefined;
 
   constructor(format: 'sha1' | 'sha256') {
@@ -35,6 +36,16 @@ export class PackCommits implements CommitGraph {
 
   parentsOf(id: string): readonly string[] | undefined {
     return this.#parents.get(id);
+  }
+
+  /** Something else than a commit has come: git sends all commits before it. */
+  get isPastCommits(): boolean {
+    return this.#isPastCommits;
+  }
+
+  /** What came and was not read. */
+  get unread(): Buffer {
+    return this.#pack.bytes;
   }
 
   /**
@@ -94,7 +105,10 @@ export class PackCommits implements CommitGraph {
   ): Promise<boolean> {
     const isCommit = entry.type === 'commit';
     if (isCommit && entry.size > MAX_COMMIT_BYTES) throw unreadable('it has a commit over 1 MiB');
-    if (entry.size > SMALL_BYTES && !isCommit) return this.#skipLarge();
+    if (entry.size > SMALL_BYTES && !isCommit) {
+      this.#isPastCommits = true;
+      return this.#skipLarge();
+    }
     const { bytes } = this.#pack;
     if (bytes.length < mostDeflated(entry.size) && !isWhole) return false;
     const { content, length } = inflate(bytes, entry.size);
@@ -104,10 +118,15 @@ export class PackCommits implements CommitGraph {
   }
 
   #take(entry: PackEntry, content: Buffer): void {
-    if (entry.type === 'commit') this.#keep(entry.at, content);
-    if (entry.type !== 'delta') return;
-    const base = this.#contents.get(entry.base);
-    if (base === undefined) return;
+    if (entry.type === 'commit') {
+      this.#keep(entry.at, content);
+      return;
+    }
+    const base = entry.type === 'delta' ? this.#contents.get(entry.base) : undefined;
+    if (base === undefined) {
+      this.#isPastCommits = true;
+      return;
+    }
     const whole = applyDelta(base, content);
     if (whole === undefined) throw unreadable('a difference in it cannot be read');
     this.#keep(entry.at, whole);
