@@ -99,6 +99,8 @@ export interface ReleaseInput {
   readonly keep_workspace: boolean;
   /** Rules of the environment for what is kept. */
   readonly snapshot?: HandConfig['snapshot'];
+  /** Results of MCP tools may be in the store that the hand never got: they go with it. */
+  readonly has_mcp_results?: true;
 }
 
 /** What became of a workspace that was to be kept. */

@@ -68,6 +68,8 @@ export interface ListMcpToolsResult {
 }
 
 export interface CallMcpToolInput extends McpRequest {
+  /** Run id of the session's first run; absent in histories from before it was told. */
+  readonly chain_id?: string;
   readonly call: ToolCall;
   /** Whether the model could read a file in a hand, into which a large result is put. */
   readonly may_spill: boolean;

@@ -40,9 +40,12 @@ export function outputKey(session: StoredSession, sha256: string): string {
   return `${outputsFolder(session)}content/${sha256}`;
 }
 
-/** A result of an MCP tool on its way into a hand. */
-export function mcpResultKey(id: string): string {
-  return `mcp-results/${id}`;
+/** Folder of the results of MCP tools on their way into a session's hand. */
+export function mcpResultsFolder({
+  chainId,
+  sessionId,
+}: Omit<StoredSession, 'namespaceId'>): string {
+  return `mcp-results/${digest([chainId, sessionId])}/`;
 }
 
 function identity({ namespaceId, chainId, sessionId }: StoredSession): readonly string[] {

@@ -133,10 +133,17 @@ export class Hands {
     const run = keepWorkspace ? releaseKeeping : release;
     const rules =
       keepWorkspace && config?.snapshot !== undefined ? { snapshot: config.snapshot } : {};
+    const servers = this.state.agent?.definition.mcp_servers ?? [];
+    const isLast = !keepWorkspace && name === MAIN_HAND && servers.length > 0;
     try {
       await CancellationScope.nonCancellable(() =>
         run.executeWithOptions({ taskQueue: task_queue, summary: `release ${name}` }, [
-          { hand, keep_workspace: keepWorkspace, ...rules },
+          {
+            hand,
+            keep_workspace: keepWorkspace,
+            ...rules,
+            ...(isLast ? { has_mcp_results: true } : {}),
+          },
         ]),
       );
     } catch (error) {

@@ -35,6 +35,7 @@ export async function callServer(
     {
       server,
       vault_ids: state.vaultIds,
+      chain_id: workflowInfo().firstExecutionRunId,
       call: { id, name, input },
       may_spill: canReadFiles(state),
     },

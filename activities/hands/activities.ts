@@ -15,6 +15,7 @@ import type {
   ToolCall,
 } from '../../protocol/hand.ts';
 import type { CollectInput, CollectResult, OutputActivities } from '../../protocol/output-list.ts';
+import { mcpResultsFolder } from '../../store/places.ts';
 import type { Store } from '../../store/store.ts';
 import { writeAttachment } from './attachment.ts';
 import type { ExecuteOptions, ExecuteOutcome, HandProvider } from './provider.ts';
@@ -42,7 +43,9 @@ export function createHandActivities(deps: {
       return execute(providerFor(providers, input.hand.provider), input, openStore);
     },
     async release(input) {
-      return release(providerFor(providers, input.hand.provider), input);
+      const released = await release(providerFor(providers, input.hand.provider), input);
+      if (input.has_mcp_results === true) await forgetResults(input, openStore);
+      return released;
     },
     async collect(input) {
       return collect(providerFor(providers, input.hand.provider), input);
@@ -75,6 +78,15 @@ async function provision(provider: HandProvider, input: ProvisionInput): Promise
 /** Keeping a workspace takes as long as it is large. */
 function release(provider: HandProvider, input: ReleaseInput): Promise<ReleaseResult | undefined> {
   return whileAlive((signal) => provider.release(input, signal));
+}
+
+/** The session is over: nobody puts them into a hand any more. */
+async function forgetResults(
+  { hand: { chain_id: chainId, session_id: sessionId } }: ReleaseInput,
+  openStore: (() => Promise<Store>) | undefined,
+): Promise<void> {
+  const store = await openStore?.();
+  await store?.deleteAll(mcpResultsFolder({ chainId, sessionId }));
 }
 
 function collect(provider: HandProvider, { hand }: CollectInput): Promise<CollectResult | null> {

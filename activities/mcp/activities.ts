@@ -3,7 +3,8 @@ import { Context, heartbeat } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { FAILURE } from '../../protocol/failure.ts';
 import type { ExecuteProgress } from '../../protocol/hand.ts';
-import type { McpActivities } from '../../protocol/mcp.ts';
+import type { CallMcpToolInput, McpActivities } from '../../protocol/mcp.ts';
+import { mcpResultsFolder } from '../../store/places.ts';
 import type { Store } from '../../store/store.ts';
 import { outcomeUnknown } from './call-failure.ts';
 import { callTool } from './call-tool.ts';
@@ -64,7 +65,7 @@ export function createMcpActivities(
         {
           ...access(context, input.vault_ids),
           attempt,
-          spillPlace: { openStore },
+          spillPlace: { openStore, folder: resultsFolder(execution, input) },
           onProgress: (tail) => {
             progress = { ...progress, tail };
           },
@@ -74,6 +75,14 @@ export function createMcpActivities(
     },
     close: () => connections.close(),
   };
+}
+
+/** A worker from before this one said nothing of the chain: the results of a session stay there. */
+function resultsFolder(
+  { workflowId: sessionId }: Execution,
+  { chain_id: chainId = '' }: CallMcpToolInput,
+): string {
+  return mcpResultsFolder({ chainId, sessionId });
 }
 
 function executionOf({ info }: Context): Execution {

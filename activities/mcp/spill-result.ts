@@ -4,7 +4,6 @@ import type { ResultContent } from '../../protocol/content.ts';
 import type { CallMcpToolResult } from '../../protocol/mcp.ts';
 import { jsonBytes } from '../../protocol/oversized.ts';
 import type { AgentMcpToolResult } from '../../protocol/session-event.ts';
-import { mcpResultKey } from '../../store/places.ts';
 import type { Store } from '../../store/store.ts';
 import type { ServerResult } from './result-content.ts';
 
@@ -13,6 +12,8 @@ const MAX_TEXT_BYTES = 100_000;
 const HEAD_CHARACTERS = 8_000;
 
 export interface SpillPlace {
+  /** In the store, for what is of one session. */
+  readonly folder: string;
   openStore(): Promise<Store>;
 }
 
@@ -38,7 +39,7 @@ export async function spillResult(
   const path = `mcp-results/${fileName(callId)}.${whole.extension}`;
   const kind = whole.extension === 'json' ? ' as JSON, binary parts in base64' : '';
   const note = `[The whole result, ${bytes} bytes${kind}, is in the file ${path} of the workspace]`;
-  const key = mcpResultKey(randomUUID());
+  const key = `${place.folder}${randomUUID()}`;
   const store = await place.openStore();
   const { sha256 } = await store.putNew(key, Readable.from([Buffer.from(whole.text)]));
   const told = toEvent(callId, result, [...head, { type: 'text', text: note }]);

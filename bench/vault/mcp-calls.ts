@@ -108,7 +108,7 @@ async function openAccess(
     vaultIds: ['bench'],
     signal: new AbortController().signal,
     attempt: 1,
-    spillPlace: { openStore: () => Promise.reject(new Error('nothing here is large')) },
+    spillPlace: { folder: '', openStore: () => Promise.reject(new Error('nothing here is large')) },
     onProgress: () => {},
   };
 }

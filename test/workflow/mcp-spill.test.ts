@@ -43,10 +43,12 @@ async function run(
   call: NonNullable<McpServerScript['call']>,
   then: string,
   tools: readonly object[] = TOOLSET,
+  before = '',
 ) {
   server = await startMcpServer({ call });
   harness = await startMcpHarness({
     player: scripted([
+      ...(before === '' ? [] : [says([calls('bash', { command: before })])]),
       says([calls('mcp__srv__echo', {}, 'toolu_big')]),
       ...(then === '' ? [] : [says([calls('bash', { command: then })])]),
       says('Done.'),
@@ -126,10 +128,20 @@ test('a hand that cannot be made → the head, and why there is no file', async 
     execute: () => Promise.reject(refusal()),
     release: async () => undefined,
   };
-  const { events } = await run(() => 'y'.repeat(200_000), '');
+  const { events, keys } = await run(() => 'y'.repeat(200_000), '');
   const result = textOf(only(events, 'agent.mcp_tool_result'));
   expect(result).toContain('yyyy');
   expect(result).toMatch(/could not be put into a file: .*no room for it/);
+  expect(keys).toEqual([]);
+});
+
+test('a hand that refuses the file → the head, and why; the end of the session leaves nothing', async () => {
+  const inTheWay = 'rm -rf mcp-results && echo x > mcp-results';
+  const { events, keys } = await run(() => 'z'.repeat(200_000), '', TOOLSET, inTheWay);
+  const result = textOf(only(events, 'agent.mcp_tool_result'));
+  expect(result).toContain('zzzz');
+  expect(result).toMatch(/could not be put into a file: /);
+  expect(keys).toEqual([]);
 });
 
 function refusal(): ApplicationFailure {
