@@ -48,7 +48,8 @@ export async function runVaultWorker(options: {
   });
   const running = worker.run();
   return async () => {
-    worker.shutdown();
+    // A process that is told to stop has told its workers already.
+    if (worker.getState() === 'RUNNING') worker.shutdown();
     await running;
     await close();
     await vault.close();
