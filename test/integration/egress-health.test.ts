@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { chmodSync, renameSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { freePort } from '../support/dev-server.ts';
 import { type EgressProcess, startEgress } from '../support/egress-process.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -31,15 +32,6 @@ afterEach(async () => {
   await egress.close();
   upstream.close();
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 /** Undefined: nobody answers. */
 async function ask(path: string): Promise<string | undefined> {

@@ -39,7 +39,8 @@ export function baoOf(bao: Bao | undefined): Bao {
   return bao;
 }
 
-function createAsk(address: string, token: string): Bao['ask'] {
+/** Asks with this token; empty: without one. */
+export function createAsk(address: string, token: string): Bao['ask'] {
   return async (method, path, body, namespace) => {
     const response = await fetch(`${address}/v1/${path}`, {
       method,

@@ -7,6 +7,7 @@ import { afterEach, expect, test } from 'vitest';
 import { openRecords } from '../../vault/open-records.ts';
 import type { VaultRecords } from '../../vault/records.ts';
 import { type Bao, baoOf, findBao, kvSettings, kvVariables, writePolicy } from '../support/bao.ts';
+import { enableAuth, makeAppRole } from '../support/bao-logins.ts';
 import { type BaoProxy, startBaoProxy } from '../support/bao-proxy.ts';
 import { SERVICE_ACCOUNT, startTokenReview } from '../support/token-review.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -31,25 +32,6 @@ async function proxyOf(bao: Bao): Promise<BaoProxy> {
   const proxy = await startBaoProxy(bao.address);
   closing.push(() => proxy.close());
   return proxy;
-}
-
-/** Auth methods are mounted once for all tests, and stay. */
-async function enable(bao: Bao, method: string): Promise<void> {
-  await bao.ask('POST', `sys/auth/${method}`, { type: method }).catch((error: Error) => {
-    if (!error.message.includes('path is already in use')) throw error;
-  });
-}
-
-async function makeAppRole(bao: Bao, policy: string, times: Readonly<Record<string, string>>) {
-  await enable(bao, 'approle');
-  const role = `test-${randomUUID()}`;
-  await bao.ask('POST', `auth/approle/role/${role}`, { token_policies: [policy], ...times });
-  const { data: id } = await bao.ask('GET', `auth/approle/role/${role}/role-id`);
-  const { data: secret } = await bao.ask('POST', `auth/approle/role/${role}/secret-id`);
-  return {
-    VAULT_ROLE_ID: String(id?.['role_id']),
-    VAULT_SECRET_ID: String(secret?.['secret_id']),
-  };
 }
 
 async function appRoleVault(bao: Bao, times: Readonly<Record<string, string>>) {
@@ -186,7 +168,7 @@ withBao(
     const bao = baoOf(found);
     const review = await startTokenReview();
     closing.push(() => review.close());
-    await enable(bao, 'kubernetes');
+    await enableAuth(bao, 'kubernetes');
     await bao.ask('POST', 'auth/kubernetes/config', {
       kubernetes_host: review.url,
       // Asked for, and of no use for plain HTTP.
