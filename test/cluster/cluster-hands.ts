@@ -24,6 +24,7 @@ export interface ClusterHands {
   /** A worker, with the rights that the shipped Role gives. */
   worker(options?: WorkerOptions): Promise<KubernetesProvider>;
   provision(options?: ProvisionInputOptions): Promise<TestHand>;
+  make(provider: KubernetesProvider, input: ProvisionInput): Promise<TestHand>;
   /** Releases, after the test, a hand that was provisioned in another way. */
   releaseLater(instance: HandInstance): void;
 }
@@ -95,8 +96,15 @@ export function useClusterHands(cluster: () => TestCluster): ClusterHands {
     for (const provider of opened.splice(0)) provider.close();
     for (const close of closers.splice(0)) close();
   });
+  const make: ClusterHands['make'] = async (provider, input) => {
+    const { instance } = await provider.provision(input);
+    const hand: HandInstance = { ...input.hand, provider: 'kubernetes', instance };
+    provisioned.push(hand);
+    return toTestHand(provider, hand);
+  };
   return {
     worker,
+    make,
     async podsOf(hand) {
       const { admin, namespace } = cluster();
       type List<T> = { readonly items: readonly T[] };
@@ -108,14 +116,7 @@ export function useClusterHands(cluster: () => TestCluster): ClusterHands {
       return (await admin.get<List<V1Pod>>(pods, { labelSelector: podSelector(jobs) })).items;
     },
     releaseLater: (instance) => void provisioned.push(instance),
-    async provision(options = {}) {
-      const provider = await worker();
-      const input = toProvisionInput(options);
-      const { instance } = await provider.provision(input);
-      const hand: HandInstance = { ...input.hand, provider: 'kubernetes', instance };
-      provisioned.push(hand);
-      return toTestHand(provider, hand);
-    },
+    provision: async (options = {}) => make(await worker(), toProvisionInput(options)),
   };
 }
 

@@ -10,7 +10,7 @@ import { startUpstream, type Upstream } from '../support/egress-upstream.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type TestHand, toProvisionInput, toTestHand, useClusterHands } from './cluster-hands.ts';
 import { type DeployedEgress, deployEgress } from './deployed-egress.ts';
-import { describeCluster } from './test-cluster.ts';
+import { describeCluster, hostOf } from './test-cluster.ts';
 
 // The servers run where the suite does, as those of `workers-in-cluster.test.ts`.
 
@@ -24,7 +24,7 @@ describeCluster('the network of a hand', (cluster) => {
 
   beforeAll(async () => {
     const { server } = cluster().admin.access;
-    host = process.env['DROVER_TEST_HOST'] ?? server.hostname;
+    host = hostOf(cluster());
     api = `${server.hostname}:${server.port === '' ? 443 : server.port}`;
     temporal = await startDevServer();
     upstream = await startUpstream({
@@ -45,10 +45,7 @@ describeCluster('the network of a hand', (cluster) => {
     const provider = given ?? (await hands.worker({ egress: deployed.egress }));
     const networking = { type: 'limited' as const, allowed_hosts };
     const input = toProvisionInput({ environment: { networking } });
-    const { instance } = await provider.provision(input);
-    const hand = { ...input.hand, provider: 'kubernetes', instance };
-    hands.releaseLater(hand);
-    const made = toTestHand(provider, hand);
+    const made = await hands.make(provider, input);
     await made.run('write', {
       file_path: 'ca.pem',
       content: readFileSync(upstream.caPath, 'utf8'),

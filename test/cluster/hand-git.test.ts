@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { KubernetesProvider } from '../../activities/hands/kubernetes/kubernetes-provider.ts';
-import { LABEL } from '../../k8s/hand-labels.ts';
 import { FAILURE } from '../../protocol/failure.ts';
 import { SessionResourceSpecs } from '../../protocol/resource.ts';
 import { SecretValue } from '../../vault/secret-value.ts';
 import { type GitGateway, startGitGateway } from '../support/git-gateway.ts';
 import { type GitTestServer, startGitServer } from '../support/git-server.ts';
-import { type TestHand, toProvisionInput, toTestHand, useClusterHands } from './cluster-hands.ts';
+import { type TestHand, toProvisionInput, useClusterHands } from './cluster-hands.ts';
+import { letReach } from './near-gateway.ts';
 import { describeCluster } from './test-cluster.ts';
 
 // The gateway and the Git server run where the suite does; what reaches the server is the gateway alone.
@@ -19,29 +19,14 @@ describeCluster('a repository with a credential, in a pod', (cluster) => {
   const hands = useClusterHands(cluster);
   let server: GitTestServer;
   let gateway: GitGateway;
-  let host: string;
+  let proxy: Awaited<ReturnType<typeof letReach>>;
 
   beforeAll(async () => {
-    host = process.env['DROVER_TEST_HOST'] ?? cluster().admin.access.server.hostname;
     server = await startGitServer({ username: USERNAME, secret: SECRET });
     gateway = await startGitGateway({ host: '0.0.0.0' });
     const token = new SecretValue(SECRET);
     gateway.secrets.set('git', { type: 'git', url: server.url, username: USERNAME, token });
-    await cluster().admin.create({
-      apiVersion: 'networking.k8s.io/v1',
-      kind: 'NetworkPolicy',
-      metadata: { name: 'git-gateway', namespace: cluster().namespace },
-      spec: {
-        podSelector: { matchLabels: { [LABEL.network]: 'limited' } },
-        policyTypes: ['Egress'],
-        egress: [
-          {
-            to: [{ ipBlock: { cidr: `${host}/32` } }],
-            ports: [{ protocol: 'TCP', port: gateway.port }],
-          },
-        ],
-      },
-    });
+    proxy = await letReach(cluster(), gateway.port);
   }, 60_000);
   afterAll(async () => {
     await gateway?.close();
@@ -49,11 +34,11 @@ describeCluster('a repository with a credential, in a pod', (cluster) => {
   });
 
   const worker = (): Promise<KubernetesProvider> =>
-    hands.worker({ egress: { proxy: { host, port: gateway.port }, ...gateway.local } });
+    hands.worker({ egress: { proxy, ...gateway.local } });
 
   /** Policies take a moment to know a new pod, and the clone is the first that it does. */
-  async function provision(name: string, provider: KubernetesProvider): Promise<TestHand> {
-    const input = {
+  function provision(name: string, provider: KubernetesProvider): Promise<TestHand> {
+    return hands.make(provider, {
       ...toProvisionInput({}),
       resources: SessionResourceSpecs.parse([
         {
@@ -63,11 +48,7 @@ describeCluster('a repository with a credential, in a pod', (cluster) => {
           push: { branches: ['drover/*'] },
         },
       ]),
-    };
-    const { instance } = await provider.provision(input);
-    const hand = { ...input.hand, provider: 'kubernetes', instance };
-    hands.releaseLater(hand);
-    return toTestHand(provider, hand);
+    });
   }
 
   test('without any other network → cloned, fetched and pushed, and the credential is nowhere in it', async () => {

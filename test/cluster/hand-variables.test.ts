@@ -11,7 +11,8 @@ import {
   VariableGateway,
 } from '../support/variable-gateway.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { type TestHand, toProvisionInput, toTestHand, useClusterHands } from './cluster-hands.ts';
+import { type TestHand, toProvisionInput, useClusterHands } from './cluster-hands.ts';
+import { letReach } from './near-gateway.ts';
 import { describeCluster } from './test-cluster.ts';
 
 // The gateway and the server behind it run where the suite does; pods reach the gateway alone.
@@ -19,27 +20,12 @@ import { describeCluster } from './test-cluster.ts';
 describeCluster('a variable of a vault, in a pod', (cluster) => {
   const hands = useClusterHands(cluster);
   const gateway = new VariableGateway('0.0.0.0');
-  let host: string;
+  let proxy: Awaited<ReturnType<typeof letReach>>;
 
   beforeAll(async () => {
-    host = process.env['DROVER_TEST_HOST'] ?? cluster().admin.access.server.hostname;
     await gateway.startServer();
     await gateway.start();
-    await cluster().admin.create({
-      apiVersion: 'networking.k8s.io/v1',
-      kind: 'NetworkPolicy',
-      metadata: { name: 'variable-gateway', namespace: cluster().namespace },
-      spec: {
-        podSelector: { matchLabels: { [LABEL.network]: 'limited' } },
-        policyTypes: ['Egress'],
-        egress: [
-          {
-            to: [{ ipBlock: { cidr: `${host}/32` } }],
-            ports: [{ protocol: 'TCP', port: gateway.port }],
-          },
-        ],
-      },
-    });
+    proxy = await letReach(cluster(), gateway.port);
   }, 60_000);
   afterAll(async () => {
     await gateway.stop();
@@ -52,19 +38,15 @@ describeCluster('a variable of a vault, in a pod', (cluster) => {
   async function provision(networking: EnvironmentInput['networking']): Promise<TestHand> {
     const provider = await hands.worker({
       egress: {
-        proxy: { host, port: gateway.port },
+        proxy,
         readKeys: () => KEYS,
         readCertificate: () => CERTIFICATE,
       },
     });
-    const input = {
+    const made = await hands.make(provider, {
       ...toProvisionInput({ environment: { networking } }),
       grants: { variables: [VARIABLE] },
-    };
-    const { instance } = await provider.provision(input);
-    const hand = { ...input.hand, provider: 'kubernetes', instance };
-    hands.releaseLater(hand);
-    const made = toTestHand(provider, hand);
+    });
     // Policies take a moment to know a new pod.
     await waitFor('the gateway to be reached', async () => {
       const { text } = await made.bash(`curl -sS -m 5 -o /dev/null ${tls()} 2>&1 && echo reached`);
@@ -105,7 +87,7 @@ describeCluster('a variable of a vault, in a pod', (cluster) => {
     const [pod] = await hands.podsOf(hand.instance);
     expect(pod?.metadata?.labels?.[LABEL.network]).toBe('limited');
     const { text } = await hand.bash(
-      `curl -sS -m 3 --noproxy '*' http://${host}:${gateway.plainPort}/ 2>&1`,
+      `curl -sS -m 3 --noproxy '*' http://${proxy.host}:${gateway.plainPort}/ 2>&1`,
     );
     expect(text).toMatch(/curl: \(\d+\)/);
     expect(gateway.heard).toEqual([]);

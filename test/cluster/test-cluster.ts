@@ -19,6 +19,11 @@ export const WORKER_IMAGE = process.env['DROVER_WORKER_IMAGE'] ?? 'drover/worker
 export type TestCluster = ClusterNamespaces;
 export type Admin = ClusterAdmin;
 
+/** Where pods reach what listens on this machine: where they reach the API server of a cluster that runs on it. */
+export function hostOf({ admin }: TestCluster): string {
+  return process.env['DROVER_TEST_HOST'] ?? admin.access.server.hostname;
+}
+
 /** A suite that needs a cluster: skipped without `KUBECONFIG`, which `CI=true` does not accept. */
 export function describeCluster(name: string, define: (cluster: () => TestCluster) => void): void {
   if (KUBECONFIG === undefined) {
