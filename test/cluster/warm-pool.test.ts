@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { V1Job } from '@kubernetes/client-node';
+import type { V1Job, V1Pod } from '@kubernetes/client-node';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterEach, expect, test } from 'vitest';
 import type { KubernetesProvider } from '../../activities/hands/kubernetes/kubernetes-provider.ts';
@@ -11,7 +11,7 @@ import { EnvironmentDefinition, type EnvironmentInput } from '../../protocol/env
 import { FAILURE } from '../../protocol/failure.ts';
 import type { HandName, ProvisionInput } from '../../protocol/hand.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { toProvisionInput, toTestHand, useClusterHands } from './cluster-hands.ts';
+import { toProvisionInput, useClusterHands } from './cluster-hands.ts';
 import { describeCluster, SANDBOX_IMAGE } from './test-cluster.ts';
 
 const CHILD = fileURLToPath(new URL('./pool-child.ts', import.meta.url));
@@ -68,12 +68,7 @@ describeCluster('a warm pool', (cluster) => {
     return worker;
   }
 
-  async function make(worker: KubernetesProvider, input: ProvisionInput) {
-    const { instance } = await worker.provision(input);
-    const hand = { ...input.hand, provider: 'kubernetes', instance };
-    hands.releaseLater(hand);
-    return toTestHand(worker, hand);
-  }
+  const make = hands.make;
 
   test('holds Jobs without session data; a claim makes one a hand by a patch, and it is refilled', async () => {
     const environment = registered(2, { config: { max_lifetime_seconds: 600 } });
@@ -163,10 +158,15 @@ describeCluster('a warm pool', (cluster) => {
     const worker = await pooledWorker(registered(1));
     await fill(worker, 1);
     const before = await idle();
+    expect(before).toHaveLength(1);
     const pods = `/api/v1/namespaces/${cluster().namespace}/pods`;
-    const labelSelector = `batch.kubernetes.io/job-name=${before[0]?.metadata?.name}`;
-    const { items } = await cluster().admin.get<{ items: V1Job[] }>(pods, { labelSelector });
-    await cluster().admin.delete(`${pods}/${items[0]?.metadata?.name}`, { gracePeriodSeconds: 0 });
+    const { items } = await cluster().admin.get<{ items: V1Pod[] }>(pods);
+    // By its uid: a Job of this name was there before, and its pod may still be ending.
+    const pod = items.find(({ metadata }) =>
+      metadata?.ownerReferences?.some(({ uid }) => uid === before[0]?.metadata?.uid),
+    );
+    expect(pod).toBeDefined();
+    await cluster().admin.delete(`${pods}/${pod?.metadata?.name}`, { gracePeriodSeconds: 0 });
     await waitFor(
       'another Job',
       async () => {
