@@ -1,8 +1,9 @@
 import { once } from 'node:events';
-import { readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
-import { connect, createServer, type Socket } from 'node:net';
+import { renameSync, rmSync, symlinkSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { localAddress } from './address-of.ts';
+import { isServed, removeDeadSockets } from './dead-sockets.ts';
 
 // Hands of this machine reach the gateway by a socket file, through their supervisors: what is in a
 // sandbox reaches neither. Workers come and go, and several may share a state folder: each listens
@@ -13,6 +14,7 @@ export interface LocalListener {
 }
 
 const NAME = 'egress';
+const OF_A_WORKER = /^egress-\d+$/;
 const WATCH_MS = 1_000;
 const MAX_KEY_BYTES = 256;
 
@@ -47,7 +49,7 @@ export async function listenLocally(
     renameSync(link, gatewaySocket(folder));
   };
   publish();
-  await removeDead(folder);
+  await removeDeadSockets(folder, OF_A_WORKER);
   const timer = setInterval(() => {
     isServed(gatewaySocket(folder))
       .then((served) => {
@@ -81,23 +83,4 @@ async function firstLine(socket: Socket): Promise<string> {
     return line.subarray(0, end).toString();
   }
   throw new Error('no hand was named');
-}
-
-/** What killed workers left. */
-async function removeDead(folder: string): Promise<void> {
-  const names = readdirSync(folder).filter((name) => /^egress-\d+$/.test(name));
-  for (const name of names) {
-    if (!(await isServed(join(folder, name)))) rmSync(join(folder, name), { force: true });
-  }
-}
-
-function isServed(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { ApplicationFailure } from '@temporalio/common';
+import { removeDeadSockets } from '../../../egress/dead-sockets.ts';
 import { ConfigurationConflictError } from '../../../hand/configuration.ts';
 import type { CallResult } from '../../../hand/wire.ts';
 import { handKey, type TemporalNamespace } from '../../../k8s/hand-labels.ts';
@@ -38,7 +39,6 @@ import { type Claim, type Claims, openClaims } from './claims.ts';
 import { type ContainerGateway, containerAccess } from './container-gateway.ts';
 import { type Door, openDoor } from './door.ts';
 import { createHandSlots, type HandSlots } from './hand-slots.ts';
-import { removeDeadSockets } from './remove-dead-sockets.ts';
 
 export interface ContainerProviderOptions {
   /** Where workers put their sockets: hands can read it and not write. */
@@ -79,7 +79,7 @@ const SUPPORTS: readonly (keyof HandConfig)[] = ['packages', 'snapshot'];
 export async function createContainerProvider(
   options: ContainerProviderOptions,
 ): Promise<ContainerProvider> {
-  await removeDeadSockets(options.doors);
+  await removeDeadSockets(options.doors, /\.sock$/);
   const claims = openClaims(options.claims);
   const slots = createHandSlots(() => door, claims);
   const door = await openDoor({
