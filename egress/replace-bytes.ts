@@ -17,7 +17,11 @@ export function replaceAll(whole: Buffer, replacements: readonly Replacement[]):
  * much is held back, and nothing else.
  */
 export function replacing(replacements: readonly Replacement[]): Transform {
-  const replacer = new Replacer(replacements);
+  return inStream(new Replacer(replacements));
+}
+
+/** What writes bytes anew as they come. */
+export function inStream(replacer: Pick<Replacer, 'push' | 'end'>): Transform {
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
       for (const part of replacer.push(chunk)) this.push(part);
@@ -41,7 +45,8 @@ export class Replacer {
 
   push(chunk: Buffer): Buffer[] {
     const text = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
-    return this.#take(text, (at) => this.#beginningOf(text, at));
+    const wholes = this.#replacements.map(({ from }) => from);
+    return this.#take(text, (at) => unfinishedFrom(text, wholes, at));
   }
 
   end(): Buffer[] {
@@ -85,16 +90,15 @@ export class Replacer {
     }
     return first;
   }
+}
 
-  /** Of something that the text ends within. */
-  #beginningOf(text: Buffer, at: number): number {
-    const [longest] = this.#replacements;
-    const from = Math.max(at, text.length - (longest?.from.length ?? 1) + 1);
-    for (let index = from; index < text.length; index += 1) {
-      if (this.#replacements.some((one) => isBeginning(text, index, one.from))) return index;
-    }
-    return text.length;
+/** Where the first one begins that the text ends within; the end of the text when there is none. */
+export function unfinishedFrom(text: Buffer, wholes: readonly Buffer[], at = 0): number {
+  const longest = Math.max(1, ...wholes.map(({ length }) => length));
+  for (let index = Math.max(at, text.length - longest + 1); index < text.length; index += 1) {
+    if (wholes.some((whole) => isBeginning(text, index, whole))) return index;
   }
+  return text.length;
 }
 
 function isBeginning(text: Buffer, index: number, whole: Buffer): boolean {

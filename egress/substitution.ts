@@ -4,8 +4,9 @@ import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import { toJsonText } from '../vault/written-forms.ts';
 import type { Header } from './forward-headers.ts';
 import { Refusal } from './refusal.ts';
-import { type Replacement, replaceAll, replacing } from './replace-bytes.ts';
-import { concealing, type PlacedValue } from './value-forms.ts';
+import { BeginningReplacer } from './replace-beginnings.ts';
+import { inStream, type Replacement, replaceAll, replacing } from './replace-bytes.ts';
+import { concealing, concealingCut, type PlacedValue } from './value-forms.ts';
 
 /** A variable's value, and where in a request it may be put. */
 export interface VariableValue extends PlacedValue {
@@ -46,8 +47,12 @@ const DECODERS: Readonly<Record<string, () => Transform>> = {
 export function substituting(values: readonly VariableValue[]): Rewriting {
   const concealed = concealing(values);
   const inHeaders = values.filter(({ header }) => header);
-  const conceal = (text: string): string =>
-    replaceAll(Buffer.from(text, 'latin1'), concealed).toString('latin1');
+  const concealedCut = concealingCut(concealed);
+  const conceal = (text: string): string => {
+    const whole = replaceAll(Buffer.from(text, 'latin1'), concealed);
+    const cut = new BeginningReplacer(concealedCut);
+    return Buffer.concat([...cut.push(whole), ...cut.end()]).toString('latin1');
+  };
   return {
     requestHeaders: (headers) => [
       ...headers
@@ -61,7 +66,11 @@ export function substituting(values: readonly VariableValue[]): Rewriting {
         .filter(([name]) => !/^content-encoding$/i.test(name))
         .map(([name, value]) => [conceal(name), conceal(value)] as const),
     answerText: conceal,
-    answerBody: (headers) => [...decoders(headers), replacing(concealed)],
+    answerBody: (headers) => [
+      ...decoders(headers),
+      replacing(concealed),
+      inStream(new BeginningReplacer(concealedCut)),
+    ],
   };
 }
 

@@ -1,4 +1,5 @@
-import { WRITTEN_FORMS } from '../vault/written-forms.ts';
+import { leastBeginning, WRITTEN_FORMS } from '../vault/written-forms.ts';
+import type { CutReplacement } from './replace-beginnings.ts';
 import type { Replacement } from './replace-bytes.ts';
 
 /** A variable's value and what stands for it in the sandbox. */
@@ -17,4 +18,12 @@ export function concealing(values: readonly PlacedValue[]): readonly Replacement
     }
   }
   return [...known].map(([from, to]) => ({ from: Buffer.from(from), to: Buffer.from(to) }));
+}
+
+/** The same for those that a server has cut short. */
+export function concealingCut(concealed: readonly Replacement[]): readonly CutReplacement[] {
+  return concealed.flatMap(({ from, to }) => {
+    const least = leastBeginning(from.toString());
+    return least === undefined ? [] : [{ from, to, least: Buffer.from(least) }];
+  });
 }

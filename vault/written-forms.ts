@@ -81,6 +81,18 @@ const AS_BYTES: readonly Form[] = [
  */
 export const WRITTEN_FORMS: readonly Form[] = [...AS_TEXT, ...AS_BYTES];
 
+/** Less of a form that was cut says nothing. */
+const MIN_CUT_LENGTH = 8;
+
+/**
+ * Half of a form: where so much of its beginning stands, and it was cut, that is taken for it too.
+ * Undefined for one that is too short to be told by half of it.
+ */
+export function leastBeginning(form: string): string | undefined {
+  const half = form.slice(0, Math.ceil(form.length / 2));
+  return half.length < MIN_CUT_LENGTH ? undefined : half;
+}
+
 /** As it stands between the quotes of a JSON string. */
 export function toJsonText(text: string): string {
   return JSON.stringify(text).slice(1, -1);

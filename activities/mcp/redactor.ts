@@ -1,4 +1,4 @@
-import { WRITTEN_FORMS } from '../../vault/written-forms.ts';
+import { leastBeginning, WRITTEN_FORMS } from '../../vault/written-forms.ts';
 
 /** Takes secret values out of whatever a server sends back: it may echo what it was sent. */
 export interface Redactor {
@@ -14,8 +14,6 @@ const SHOWN = '[secret]';
 const MIN_LENGTH = 4;
 /** The shortest form that is taken for one. */
 const MIN_FORM_LENGTH = 6;
-/** Less of one that was cut says nothing. */
-const MIN_CUT_LENGTH = 8;
 /** What is nested deeper costs whoever reads it its stack. */
 const MAX_DEPTH = 1_000;
 const TOO_DEEP = '[nested too deeply to be shown]';
@@ -54,25 +52,24 @@ export function createRedactor(): Redactor {
 
 /** Takes out what begins a form and was cut, when half of it or more is there. */
 function withoutBeginnings(text: string, forms: readonly string[]): string {
-  const cut = forms.filter(({ length }) => length >= 2 * MIN_CUT_LENGTH);
-  const next = cut.map((form) => text.indexOf(halfOf(form)));
+  const cut = forms.flatMap((form) => {
+    const least = leastBeginning(form);
+    return least === undefined ? [] : [{ form, least }];
+  });
+  const next = cut.map(({ least }) => text.indexOf(least));
   let clean = '';
   let at = 0;
   for (;;) {
     // Each form is looked for once in each part of the text.
-    for (const [which, form] of cut.entries()) {
+    for (const [which, { least }] of cut.entries()) {
       const known = next[which] ?? -1;
-      if (known >= 0 && known < at) next[which] = text.indexOf(halfOf(form), at);
+      if (known >= 0 && known < at) next[which] = text.indexOf(least, at);
     }
     const start = Math.min(...next.filter((index) => index >= 0));
     if (start === Number.POSITIVE_INFINITY) return clean + text.slice(at);
     clean += `${text.slice(at, start)}${SHOWN}`;
-    at = start + Math.max(...cut.map((form) => beginningOf(form, text, start)));
+    at = start + Math.max(...cut.map(({ form }) => beginningOf(form, text, start)));
   }
-}
-
-function halfOf(form: string): string {
-  return form.slice(0, Math.ceil(form.length / 2));
 }
 
 /** How much of a form stands there, in characters. */

@@ -154,3 +154,58 @@ describe('a server that says the value again', () => {
     }
   });
 });
+
+describe('a server that says the value again, but cut short', () => {
+  const WORD = 'c4n4ry-V4lue-Of-32-Charact3rs-xyz';
+  const LEAST = Math.ceil(WORD.length / 2);
+  const forms = FORMS.filter(([form, encode]) => encode('') === '' && !form.includes('after'));
+
+  test.each(forms)('%s, half of it or more → is not understood', async (_form, encode) => {
+    gateway.value = WORD;
+    const whole = encode(WORD);
+    for (const length of [Math.ceil(whole.length / 2) + 2, whole.length - 1]) {
+      const cut = whole.slice(0, length);
+      gateway.answer = (response) => {
+        response.setHeader('X-Echo', `<${cut}>`);
+        response.end(`<${cut}>`);
+      };
+      const { headers, body } = await gateway.ask();
+      for (const said of [body, String(headers['x-echo'])]) {
+        expect(said).toContain(encode('drover_placeholder_').slice(0, 20));
+        expect(said).not.toContain(whole.slice(0, whole.length / 2));
+      }
+    }
+  });
+
+  test('less than half of it → is shown', async () => {
+    gateway.value = WORD;
+    gateway.answer = (response) => void response.end(`<${WORD.slice(0, LEAST - 1)}>`);
+    expect((await gateway.ask()).body).toBe(`<${WORD.slice(0, LEAST - 1)}>`);
+  });
+
+  test('by the end of the answer, in pieces anywhere → is not understood', async () => {
+    gateway.value = WORD;
+    for (let length = LEAST; length < WORD.length; length += 4) {
+      gateway.answer = async (response) => {
+        for (const piece of ['say ', WORD.slice(0, 5), WORD.slice(5, length)]) {
+          response.write(piece);
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        response.end();
+      };
+      expect((await gateway.ask()).body).toBe(`say ${PLACEHOLDER}`);
+    }
+  });
+
+  test.each([
+    ['gzip', gzipSync],
+    ['br', brotliCompressSync],
+  ])('compressed by %s → is read', async (coding, compress) => {
+    gateway.value = WORD;
+    gateway.answer = (response) => {
+      response.setHeader('Content-Encoding', coding);
+      response.end(compress(Buffer.from(`say ${WORD.slice(0, -3)}… and more`)));
+    };
+    expect((await gateway.ask()).body).toBe(`say ${PLACEHOLDER}… and more`);
+  });
+});
