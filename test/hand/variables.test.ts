@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
@@ -52,6 +52,7 @@ beforeEach(async () => {
   if (IS_ISOLATED) hand = await hands().provision({ environment: UNRESTRICTED, grants: GRANTS });
 });
 
+const HAS_REQUESTS = spawnSync('/usr/bin/python3', ['-c', 'import requests']).status === 0;
 const WITH_HEADER = '-H "Authorization: Bearer $API_TOKEN"';
 const node = (code: string) => `node -e '${code}'`;
 const python = (code: string) => `/usr/bin/python3 -c '${code}'`;
@@ -91,6 +92,32 @@ describe.skipIf(!IS_ISOLATED)(`programs of a hand, ${NEEDS}`, () => {
     expect(headers.authorization ?? decodeURIComponent(body)).toMatch(/^(Bearer |token=)/);
     expect(`${headers.authorization} ${decodeURIComponent(body)}`).toContain(VALUE);
   });
+
+  test.skipIf(!HAS_REQUESTS)(
+    `python, requests, in a header and in JSON${HAS_REQUESTS ? '' : ' (SKIPPED, install python3-requests)'}`,
+    async () => {
+      const said = await hand.bash(
+        python(
+          'import os, requests; token = os.environ["API_TOKEN"]; session = requests.Session(); ' +
+            `print(session.get("${tls('/get')}", headers={"Authorization": "Bearer " + token}).text); ` +
+            `print(session.post("${tls('/post')}", json={"token": token}).text)`,
+        ),
+      );
+      expect(said.text.split(PLACEHOLDER)).toHaveLength(3);
+      expect(said.text).not.toContain('c4n4ry');
+      const [get, post] = gateway.heard;
+      expect(get?.headers).toMatchObject({
+        authorization: `Bearer ${VALUE}`,
+        'user-agent': expect.stringContaining('python-requests'),
+      });
+      expect(JSON.parse(post?.body ?? '')).toEqual({ token: VALUE });
+      // By what the hand was told to trust, and by nothing else.
+      const own = await hand.bash(
+        `REQUESTS_CA_BUNDLE= CURL_CA_BUNDLE= ${python(`import requests; requests.get("${tls()}")`)} 2>&1`,
+      );
+      expect(own.text).toMatch(/certificate verify failed/i);
+    },
+  );
 
   test('git, with the placeholder as its password → clones', async () => {
     const served = join(hands().stateFolder, 'served');
