@@ -69,7 +69,12 @@ export interface Inspected {
     readonly RestartPolicy: { readonly Name: string };
     readonly PortBindings: Readonly<Record<string, readonly { readonly HostIp: string }[]>> | null;
   };
-  readonly Mounts: readonly { readonly Destination: string; readonly RW: boolean }[];
+  readonly Mounts: readonly {
+    readonly Type: string;
+    readonly Name?: string;
+    readonly Destination: string;
+    readonly RW: boolean;
+  }[];
   readonly NetworkSettings: {
     readonly Networks: Readonly<Record<string, { readonly IPAddress: string }>>;
   };

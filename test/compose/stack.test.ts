@@ -87,6 +87,13 @@ describe('up --wait', () => {
     expect(new Set(bindings.map(({ HostIp }) => HostIp))).toEqual(new Set(['127.0.0.1']));
   });
 
+  test('every volume has a name: one without would stay', async () => {
+    const mounts = (await stack.containers()).flatMap(({ inspected }) => inspected.Mounts);
+    const volumes = mounts.filter(({ Type }) => Type === 'volume');
+    const nameless = volumes.filter(({ Name }) => !Name?.startsWith(stack.project));
+    expect(nameless.map(({ Destination }) => Destination)).toEqual([]);
+  });
+
   test('services are bounded, restart, gain no privileges, and share no secret', async () => {
     for (const { service, inspected } of await stack.containers()) {
       const { HostConfig } = inspected;
