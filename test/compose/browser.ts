@@ -8,6 +8,8 @@ import { waitFor } from '../support/wait-for.ts';
 /** One page of a Chromium without a window. */
 export interface Browser {
   open(url: string): Promise<void>;
+  /** Opens a page, again when it does not come to show this, as a person would; gives what it shows. */
+  openUntil(url: string, what: string, isShown: (text: string) => boolean): Promise<string>;
   /** What a person reads on the page. */
   text(): Promise<string>;
   evaluate(expression: string): Promise<unknown>;
@@ -15,6 +17,8 @@ export interface Browser {
 }
 
 const START_MS = 30_000;
+const SHOWN_MS = 15_000;
+const ATTEMPTS = 3;
 
 /** Of this machine; undefined when it has none. */
 export function findChromium(): string | undefined {
@@ -78,12 +82,22 @@ async function talkTo(url: string): Promise<Omit<Browser, typeof Symbol.asyncDis
     const answer = (await send('Runtime.evaluate', params)) as { result?: { value?: unknown } };
     return answer.result?.value;
   };
+  const text: Browser['text'] = async () =>
+    String(await evaluate('document.body?.innerText ?? ""'));
+  const open: Browser['open'] = async (address) => {
+    await send('Page.navigate', { url: address });
+  };
   return {
-    async open(address) {
-      await send('Page.navigate', { url: address });
+    ...{ open, text, evaluate },
+    async openUntil(address, what, isShown) {
+      for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+        await open(address);
+        const shown = async () => [await text()].find(isShown);
+        const found = await waitFor(what, shown, SHOWN_MS).catch(() => undefined);
+        if (found !== undefined) return found;
+      }
+      throw new Error(`${address} does not come to show ${what}, but: ${await text()}`);
     },
-    text: async () => String(await evaluate('document.body?.innerText ?? ""')),
-    evaluate,
   };
 }
 

@@ -216,24 +216,18 @@ describe('with a key ring', () => {
       await using codec = await startCodecServer(ring, origin);
       await using browser = await startBrowser(chromium ?? '');
       const page = `${origin}/namespaces/default/workflows/${id}/${await runOf(id)}/history`;
-      await browser.open(page);
-      const sealedPage = await waitFor('the page to show its input', async () => {
-        const text = await browser.text();
-        return /Input\n"[\w+/]{99,}=*"\n[\s\S]*Workflow Execution Started/.test(text) && text;
-      });
+      const sealedPage = await browser.openUntil(page, 'its sealed input', (text) =>
+        /Input\n"[\w+/]{99,}=*"\n[\s\S]*Workflow Execution Started/.test(text),
+      );
       expect(sealedPage).not.toMatch(/initial_events|echo|step 1/);
       // As its settings keep it.
       await browser.evaluate(`localStorage.setItem('endpoint', '"${codec.url}"')`);
       await browser.evaluate(`localStorage.setItem('overrideRemoteCodecConfiguration', 'true')`);
-      await browser.open(page);
-      await waitFor('the page to show the words', async () => {
-        const text = await browser.text();
-        return ['"initial_events"', `bash: echo '${word}'`, 'step 1'].every((words) =>
-          text.includes(words),
-        );
-      });
+      await browser.openUntil(page, 'its words', (text) =>
+        ['"initial_events"', `bash: echo '${word}'`, 'step 1'].every((one) => text.includes(one)),
+      );
     },
-    60_000,
+    120_000,
   );
 });
 
