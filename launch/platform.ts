@@ -74,6 +74,7 @@ async function openFirst(setting: Setting, closing: AsyncDisposableStack): Promi
   closing.defer(() => releaseHands(state.path, say));
   const worker = runWorkerProcess({
     environment: {
+      NODE_COMPILE_CACHE: state.compiled,
       ...server.environment,
       ...model.variables,
       DROVER_STATE_FOLDER: state.path,

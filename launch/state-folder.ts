@@ -11,6 +11,8 @@ export interface StateFolder {
   readonly serverRecord: string;
   readonly serverLog: string;
   readonly workerLog: string;
+  /** Compiled code of the worker and its hands: a respawned worker polls half a second sooner. */
+  readonly compiled: string;
   /** Held by the one launcher that runs server and worker. */
   readonly launcherSocket: string;
 }
@@ -46,6 +48,7 @@ export async function openStateFolder(configured: string | undefined): Promise<S
     serverRecord: join(path, 'temporal.json'),
     serverLog: join(path, 'temporal.log'),
     workerLog: join(path, 'worker.log'),
+    compiled: join(path, 'cache'),
     launcherSocket: join(path, 'launcher.sock'),
   };
 }

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 import Anthropic from '@anthropic-ai/sdk';
 import { Client } from '@temporalio/client';
@@ -80,6 +81,8 @@ async function poll(roles: readonly PollingRole[], target: Target): Promise<void
   const askTemporal = () => connection.workflowService.describeNamespace({ namespace });
   await target.tell({ workers, askTemporal });
   console.log(`drover worker: polling as ${roles.join(', ')} (pid ${process.pid})`);
+  // A worker that is killed leaves its compiled code, where it was told to keep that.
+  flushCompileCache();
   await running;
 }
 

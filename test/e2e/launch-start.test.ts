@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -7,6 +8,7 @@ import { isAlive } from '../../launch/end-process.ts';
 import { freePort } from '../../launch/free-port.ts';
 import { type Launcher, serverOf, startLauncher, workersOf } from '../support/launcher.ts';
 import { processesNaming } from '../support/processes-naming.ts';
+import { giveBundle, giveCompiled } from '../support/used-state.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 let state: string;
@@ -41,6 +43,12 @@ function launch(args: readonly string[], variables: Readonly<Record<string, stri
   return launcher;
 }
 
+/** As if there had been a start before: a first one makes workflow code for seconds. */
+async function wasUsedBefore(folder = state): Promise<void> {
+  giveCompiled(folder);
+  await giveBundle(folder);
+}
+
 function listenOn(port: number): Promise<Server> {
   return new Promise((resolve) => {
     const server = createServer();
@@ -67,10 +75,13 @@ describe('npm start', () => {
   });
 
   test('goes on when worker and server are killed in mid-session', async () => {
+    await giveBundle(state);
     const launcher = launch(['--once']);
     await launcher.until(/agent: Let me look around/);
     const [worker = 0] = await workersOf(state);
     process.kill(worker, 'SIGKILL');
+    // What it compiled is there for the next one: far more than a hand does.
+    expect(readdirSync(join(state, 'cache'), { recursive: true }).length).toBeGreaterThan(1_000);
     await launcher.until(/the worker ended \(SIGKILL\)/);
     process.kill((await serverOf(state)).pid, 'SIGKILL');
     expect(await launcher.exited, launcher.output()).toBe(0);
@@ -79,6 +90,7 @@ describe('npm start', () => {
   });
 
   test('a taken port → another one, saying so; a second start joins the first', async () => {
+    await wasUsedBefore();
     const { port, uiPort } = await serverOf(state);
     const busy = await listenOn(port);
     const first = launch(['note this']);
@@ -100,6 +112,7 @@ describe('npm start', () => {
   });
 
   test('a start after a killed one adopts its server, and its session goes on', async () => {
+    await wasUsedBefore();
     const first = launch(['--once']);
     const session = (await first.until(/session (session-\S+)/))[1];
     await first.until(/agent: Let me look around/);
@@ -166,6 +179,7 @@ describe('npm start that cannot', () => {
   test.skipIf(process.platform !== 'linux')(
     'no isolation and a rehearsal → it runs without, saying so, apart from other sessions',
     async () => {
+      await wasUsedBefore(join(state, 'rehearsal'));
       const launcher = launch(['--once', 'note this'], { PATH: await pathWithoutIsolation() });
       await launcher.until(/kept in .*\/rehearsal/);
       expect(await launcher.exited, launcher.output()).toBe(0);
