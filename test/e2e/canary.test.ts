@@ -10,6 +10,7 @@ import { calls, fromConversation, says } from '../../rehearsal/script.ts';
 import { type RehearsalServer, startRehearsalServer } from '../../rehearsal/server.ts';
 import { type Launcher, serverOf, startLauncher } from '../support/launcher.ts';
 import { filesOf, findFile, readText, textOf } from '../support/places.ts';
+import { giveBundle } from '../support/used-state.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 // The model's key is marked, a whole session runs, and the mark is looked for wherever something of a
@@ -28,6 +29,7 @@ let launcher: Launcher;
 
 beforeEach(async () => {
   state = await mkdtemp(join(tmpdir(), 'drover-e2e-'));
+  await giveBundle(state);
   const ports = { port: await freePort(0), uiPort: await freePort(0) };
   await writeFile(join(state, 'temporal.json'), JSON.stringify({ pid: 2 ** 30, ...ports }));
   model = await startRehearsalServer({ player: player(), apiKey: KEY });

@@ -10,6 +10,7 @@ import { calls, fromConversation, says } from '../../rehearsal/script.ts';
 import { type RehearsalServer, startRehearsalServer } from '../../rehearsal/server.ts';
 import { type Launcher, serverOf, startLauncher } from '../support/launcher.ts';
 import { filesOf, findFile, textOf } from '../support/places.ts';
+import { giveBundle } from '../support/used-state.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 // A word that the user says goes through everything that a session has: it is repeated by the model,
@@ -25,6 +26,7 @@ let launcher: Launcher;
 
 beforeEach(async () => {
   state = await mkdtemp(join(tmpdir(), 'drover-e2e-'));
+  await giveBundle(state, 'encoded');
   await createKeyRingFile(join(state, 'keys.json'));
   const ports = { port: await freePort(0), uiPort: await freePort(0) };
   await writeFile(join(state, 'temporal.json'), JSON.stringify({ pid: 2 ** 30, ...ports }));

@@ -14,6 +14,7 @@ import { EnvironmentDefinition, type EnvironmentInput } from '../../protocol/env
 import type { HandGrants } from '../../protocol/grant.ts';
 import type { HandInstance, ToolCall } from '../../protocol/hand.ts';
 import { type SessionResourceInput, SessionResourceSpecs } from '../../protocol/resource.ts';
+import { giveCompiled, keepCompiled } from '../support/used-state.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 /** Packages that isolation needs and this machine lacks. */
@@ -86,6 +87,7 @@ export function useLocalHands(options: HandsOptions = {}): () => LocalHands {
     opened = undefined;
     await releaseAll(stateFolder);
     await expectNoProcesses(stateFolder);
+    keepCompiled(stateFolder);
     rmSync(stateFolder, { recursive: true, force: true });
   });
   return () => {
@@ -102,6 +104,7 @@ function open(
   readonly providers: LocalProvider[];
 } {
   const stateFolder = realpathSync(mkdtempSync(join(base, 'drv-')));
+  giveCompiled(stateFolder);
   const providers: LocalProvider[] = [];
   const another = (more: Partial<LocalProviderOptions> = {}): LocalProvider => {
     const isolation = IS_ISOLATED ? 'required' : 'unconfined';

@@ -79,8 +79,9 @@ describe('provision', () => {
   });
 
   test('a hand leaves its compiled program to the next, of this state of the program', async () => {
-    await hands().provision();
     const cache = join(hands().stateFolder, 'cache');
+    rmSync(cache, { recursive: true, force: true });
+    await hands().provision();
     const isFilled = (): boolean => readdirSync(cache).some((name) => name.startsWith('hand-v'));
     await waitFor('the cache to be filled', isFilled);
     const compiled = readdirSync(cache, { recursive: true }).length;

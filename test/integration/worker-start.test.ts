@@ -8,6 +8,7 @@ import { Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { createKeyRingFile } from '../../codec/manage-key-ring.ts';
 import { stop } from '../support/dev-server.ts';
+import { COMPILED, giveBundle } from '../support/used-state.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const MAIN = fileURLToPath(new URL('../../workers/main.ts', import.meta.url));
@@ -19,6 +20,7 @@ describe('a worker process', () => {
 
   beforeAll(async () => {
     stateFolder = await mkdtemp(join(tmpdir(), 'drover-worker-'));
+    await giveBundle(stateFolder);
     connection = await Connection.connect({ address: inject('temporalAddress') });
   });
   afterAll(async () => {
@@ -35,6 +37,7 @@ describe('a worker process', () => {
         TEMPORAL_ADDRESS: inject('temporalAddress'),
         DROVER_STATE_FOLDER: stateFolder,
         ANTHROPIC_API_KEY: 'never-used',
+        NODE_COMPILE_CACHE: COMPILED,
         ...variables,
       },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { openEgressFolder } from '../../egress/authority-file.ts';
 import { type HandToken, signToken } from '../../egress/hand-token.ts';
 import { readKeys } from '../../egress/keys.ts';
+import { COMPILED } from './used-state.ts';
 import { waitFor } from './wait-for.ts';
 
 const MAIN = fileURLToPath(new URL('../../workers/main.ts', import.meta.url));
@@ -44,6 +45,7 @@ export async function startEgress(
   const child = spawn(process.execPath, [MAIN], {
     env: {
       ...process.env,
+      NODE_COMPILE_CACHE: COMPILED,
       ...variables,
       DROVER_ROLES: 'egress',
       DROVER_STATE_FOLDER: folder,

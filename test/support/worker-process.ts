@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { stop } from './dev-server.ts';
+import { COMPILED, giveBundle } from './used-state.ts';
 import { waitFor } from './wait-for.ts';
 
 const MAIN = fileURLToPath(new URL('../../workers/main.ts', import.meta.url));
@@ -26,6 +27,9 @@ export async function startWorkerProcess(
   variables: Readonly<Record<string, string>>,
   wrap: readonly string[] = [],
 ): Promise<WorkerProcess> {
+  const { DROVER_STATE_FOLDER: stateFolder } = variables;
+  const isEncrypted = variables['DROVER_PAYLOAD_KEYS'] !== undefined;
+  if (stateFolder !== undefined) await giveBundle(stateFolder, isEncrypted ? 'encoded' : 'clear');
   let output = '';
   let child: ChildProcess | undefined;
 
@@ -33,7 +37,12 @@ export async function startWorkerProcess(
     const start = output.length;
     const [program = '', ...args] = [...wrap, process.execPath, MAIN];
     const started = spawn(program, args, {
-      env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...variables },
+      env: {
+        PATH: process.env['PATH'] ?? '',
+        HOME: process.env['HOME'] ?? '',
+        NODE_COMPILE_CACHE: COMPILED,
+        ...variables,
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     child = started;
