@@ -13,6 +13,7 @@ import { runProgram } from './run-program.ts';
 import { serveHand } from './serve.ts';
 import type { HandSettings } from './settings.ts';
 import type { HandTool } from './tool.ts';
+import { withNotice } from './with-notice.ts';
 
 // The daemon inside a sandbox. It speaks over its standard input and output and ends, with every
 // process of the hand, when its input does.
@@ -26,7 +27,8 @@ async function main(settings: HandSettings): Promise<void> {
     mkdirSync(folder, { recursive: true });
   }
   const processes = createHandProcesses({ instance, ownsNamespace: settings.owns_namespace });
-  const files = createFileTools({ folder: workspace, roots: [output, temporary] });
+  const roots = [output, temporary, ...settings.roots];
+  const files = createFileTools({ folder: workspace, roots });
   const variables = { ...ownVariables(), ...givenVariables(settings) };
   const bash = createBashTool({
     program: ['/bin/bash'],
@@ -37,7 +39,12 @@ async function main(settings: HandSettings): Promise<void> {
     variables,
   });
   const calls = openJournal(journal);
-  const hand = createHand({ journal: calls, tools: { bash, ...files.tools } });
+  const tools = { bash, ...files.tools };
+  const { notice } = settings;
+  const hand = createHand({
+    journal: calls,
+    tools: notice === undefined ? tools : withNotice(tools, notice),
+  });
   const setup = createHand({ journal: calls, tools: setupTools(workspace, variables) });
   const leave = async (): Promise<void> => {
     for (const one of [hand, setup]) one.stopKeeping();

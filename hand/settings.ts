@@ -9,6 +9,10 @@ export interface HandSettings {
   readonly output: string;
   /** `$TMPDIR` of commands. */
   readonly temporary: string;
+  /** Further folders that the file tools may reach. */
+  readonly roots: readonly string[];
+  /** Told with the first result. */
+  readonly notice?: string;
   /** File of more variables of commands, as JSON. */
   readonly variables?: string;
   /** The daemon has a pid namespace of its own. */

@@ -16,7 +16,7 @@ import type { TemporalNamespace } from '../k8s/hand-labels.ts';
 import { createClientConverter } from './data-converter.ts';
 import type { WorkerEnvironment } from './env.ts';
 import { keepHands } from './keep-hands.ts';
-import { openVerifiedStore } from './open-verified-store.ts';
+import { createStoreOpener, openVerifiedStore } from './open-verified-store.ts';
 
 const SWEEP_MS = 30_000;
 
@@ -49,6 +49,7 @@ export async function createHandProviders(
     stateFolder,
     isolation,
     gateway,
+    files: { openStore: createStoreOpener(storeUrl), namespaceId: temporalNamespace.id },
     secretPaths: secretPathsOf(environment),
   });
   closing.defer(() => local.close());

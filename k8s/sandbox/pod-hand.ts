@@ -9,8 +9,8 @@ import { createHand, type Hand } from '../../hand/hand.ts';
 import type { Journal } from '../../hand/journal.ts';
 import type { ServedHand } from '../../hand/serve.ts';
 import type { HandTool } from '../../hand/tool.ts';
+import { withNotice } from '../../hand/with-notice.ts';
 import { recallConfiguration, rememberConfiguration } from './remembered-configuration.ts';
-import { withNotice } from './with-notice.ts';
 
 /** Tools by name. */
 export type Tools = Readonly<Record<string, HandTool>>;

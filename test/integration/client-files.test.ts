@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
 import { createHandActivities } from '../../activities/hands/activities.ts';
 import { collectOutputs } from '../../activities/hands/kubernetes/collect-outputs.ts';
@@ -23,6 +24,7 @@ import { calls, fromConversation, says } from '../../rehearsal/script.ts';
 import { folderUrl, openStore } from '../../store/open-store.ts';
 import { fileKey } from '../../store/places.ts';
 import type { Store } from '../../store/store.ts';
+import { IS_ISOLATED } from '../hand/local-hands.ts';
 import { type Harness, startHarness } from '../support/harness.ts';
 import { createTransferSandbox, type TransferSandbox } from '../support/transfer-sandbox.ts';
 
@@ -41,10 +43,7 @@ function filesHand(): HandProvider {
     release: async () => undefined,
     async collect({ session_id: sessionId, chain_id: chainId, name }, signal) {
       if (isGone) return null;
-      const { namespaceInfo } = await harness.client.workflowService.describeNamespace({
-        namespace: 'default',
-      });
-      const session = { namespaceId: namespaceInfo?.id ?? '', chainId, sessionId };
+      const session = { ...(await harnessNamespace()), chainId, sessionId };
       return sandbox.transfer((transfer) =>
         collectOutputs(transfer, store, { session, hand: name, signal }),
       );
@@ -55,14 +54,16 @@ function filesHand(): HandProvider {
 beforeAll(async () => {
   mkdirSync(join(folder, 'store'));
   store = await openStore(folderUrl(join(folder, 'store')));
-  const player = fromConversation(({ messages }) =>
-    messages.length === 1 ? says([calls('bash', { command: 'true' })]) : says('Done.'),
-  );
-  const local = createLocalProvider({
-    stateFolder: join(folder, 'state'),
-    isolation: 'unconfined',
+  const player = fromConversation(({ messages }) => {
+    const [, command = 'true'] = /do: ([^"]+)"/.exec(JSON.stringify(messages[0])) ?? [];
+    return messages.length === 1 ? says([calls('bash', { command })]) : says('Done.');
   });
-  const providers = { fake: filesHand(), local };
+  const stateFolder = join(folder, 'state');
+  const local = createLocalProvider({ stateFolder, isolation: 'unconfined' });
+  const { namespaceId } = await harnessNamespace();
+  const files = { openStore: async () => store, namespaceId };
+  const withFiles = createLocalProvider({ stateFolder, isolation: 'required', files });
+  const providers = { fake: filesHand(), local, 'with-files': withFiles };
   harness = await startHarness({ player, hands: createHandActivities({ providers }) });
   const address = inject('temporalAddress');
   drover = await connectDrover({ address, taskQueue: harness.taskQueue, store: store.url });
@@ -74,6 +75,15 @@ afterAll(async () => {
   sandbox.remove();
   rmSync(folder, { recursive: true, force: true });
 });
+
+async function harnessNamespace(): Promise<{ readonly namespaceId: string }> {
+  const connection = await Connection.connect({ address: inject('temporalAddress') });
+  const { namespaceInfo } = await connection.workflowService.describeNamespace({
+    namespace: 'default',
+  });
+  await connection.close();
+  return { namespaceId: namespaceInfo?.id ?? '' };
+}
 
 async function start(provider = 'fake'): Promise<string> {
   const environment = { provider, task_queue: harness.handsQueue };
@@ -173,12 +183,12 @@ describe('files that a session gives', () => {
     expect(readFileSync(join(to, 'report.txt'), 'utf8')).toBe('of one');
   });
 
-  test('of a local hand → refused, saying where they are', async () => {
+  test('of a local hand whose worker has no store → refused, saying where they are', async () => {
     const id = await start('local');
     await expect(drover.files.list(id)).rejects.toMatchObject({
       code: 'files_unavailable',
       message: expect.stringMatching(
-        /"local" give no files.*machine of their worker: .*workspace$/,
+        /"local" give no files to a worker without a store.*: .*workspace$/,
       ),
     });
     await drover.sessions.archive(id);
@@ -284,6 +294,32 @@ describe('the command line', () => {
     expect(JSON.parse(got.out)).toEqual({ path: join(to, 'out.txt'), bytes: 3 });
     const hand = await cli('files', 'list', id, '--hand', 'gpu');
     expect(hand).toEqual({ code: 0, out: 'no files\n', errors: '' });
+    vi.unstubAllEnvs();
+  });
+
+  test.runIf(IS_ISOLATED)('what a local hand is given, and gives', async () => {
+    vi.stubEnv('DROVER_STORE', store.url);
+    const path = join(folder, 'table.csv');
+    writeFileSync(path, 'a,b,c');
+    const file_id = (await cli('files', 'upload', path)).out.trim();
+    const given = `/mnt/session/uploads/${file_id}`;
+    const handle = await harness.start({
+      initial_events: [`do: tr a-c A-C < ${given} > /mnt/session/outputs/upper.csv`],
+      environment: { provider: 'with-files', task_queue: harness.handsQueue },
+      resources: [{ type: 'file', file_id }],
+    });
+    await harness.untilIdle(handle);
+    const { workflowId: id } = handle;
+    expect((await cli('files', 'list', id)).out).toMatch(/upper\.csv +5 /);
+    const to = newFolder();
+    await cli('files', 'get', id, 'upper.csv', '--to', to);
+    expect(readFileSync(join(to, 'upper.csv'), 'utf8')).toBe('A,B,C');
+    // Its hand, and all of it, is gone then.
+    await drover.sessions.archive(id);
+    await handle.result().catch(() => {});
+    const after = newFolder();
+    await drover.files.get(id, 'upper.csv', after);
+    expect(readFileSync(join(after, 'upper.csv'), 'utf8')).toBe('A,B,C');
     vi.unstubAllEnvs();
   });
 

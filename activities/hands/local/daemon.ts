@@ -11,6 +11,7 @@ import { isolate } from './isolation.ts';
 import { SET_LIMITS } from './limits.ts';
 import { programCache } from './program-cache.ts';
 import { HAND_PROGRAM } from './readable-paths.ts';
+import { sessionPaths } from './session-paths.ts';
 import type { SupervisorSettings } from './supervisor-settings.ts';
 
 /** The hand's daemon as its supervisor holds it: by its standard streams. */
@@ -56,6 +57,8 @@ export async function startDaemon(
     journal: folder.journal,
     output: folder.output,
     temporary: folder.temporary,
+    roots: sessionPaths(settings.isolation, folder).roots,
+    ...(settings.notice === undefined ? {} : { notice: settings.notice }),
     owns_namespace: isIsolated,
     ...(access === undefined ? {} : { variables: access.variables }),
   };

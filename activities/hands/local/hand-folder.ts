@@ -7,7 +7,11 @@ import { join } from 'node:path';
 export interface HandFolder {
   /** Records and log of its supervisors. Hidden from the sandbox. */
   readonly root: string;
-  /** All that the sandbox may write. */
+  /** What the session is given, which the sandbox may read. */
+  readonly session: string;
+  /** What the session gives: the sandbox writes in it, and cannot put a link in its place. */
+  readonly outputs: string;
+  /** All else that the sandbox may write. */
   readonly sandbox: string;
   readonly workspace: string;
   readonly home: string;
@@ -30,7 +34,7 @@ const MAX_SOCKET_FOLDER_BYTES = 58;
  */
 export function openHandFolder(stateFolder: string, hand: HandIdentity): HandFolder {
   const folder = findHandFolder(stateFolder, hand);
-  for (const path of [folder.root, folder.sockets]) {
+  for (const path of [folder.root, folder.session, folder.sockets]) {
     mkdirSync(path, { recursive: true, mode: 0o700 });
   }
   return folder;
@@ -58,7 +62,9 @@ export function handFolder(stateFolder: string, name: string): HandFolder {
   const sandbox = join(root, 'sandbox');
   return {
     root,
+    session: join(root, 'session'),
     sandbox,
+    outputs: join(root, 'outputs'),
     workspace: join(sandbox, 'workspace'),
     home: join(sandbox, 'home'),
     temporary: join(sandbox, 'tmp'),

@@ -5,6 +5,7 @@ import { egressFor, egressThrough } from './egress.ts';
 import type { HandFolder } from './hand-folder.ts';
 import { programCache } from './program-cache.ts';
 import { neededPaths } from './readable-paths.ts';
+import { sessionMounts } from './session-paths.ts';
 import { socketFilter } from './socket-filter.ts';
 import type { SupervisorSettings } from './supervisor-settings.ts';
 
@@ -56,7 +57,7 @@ export async function isolate(
     throw missing(SandboxManager.checkDependencies().errors.join('; ') || 'no seccomp helper');
   }
   return {
-    command: withSocketFilter(wrapped, folder),
+    command: withOwnOptions(wrapped, folder),
     async close() {
       SandboxManager.cleanupAfterCommand();
       if (egress !== undefined) await SandboxManager.reset();
@@ -65,17 +66,21 @@ export async function isolate(
 }
 
 const RUNTIME_PROGRAM = 'bwrap ';
+const ROOT_MOUNT = '--ro-bind / /';
 const FILTER_FILE = 9;
 
-/** The runtime's own filter knows of AF_UNIX only. */
-function withSocketFilter(wrapped: string, { root }: HandFolder): string {
+/** The runtime's own filter knows of AF_UNIX only, and its mounts of no other place than the real one. */
+function withOwnOptions(wrapped: string, folder: HandFolder): string {
   const filter = socketFilter();
   if (filter === undefined || !wrapped.startsWith(RUNTIME_PROGRAM)) {
     throw missing(`sockets cannot be filtered on ${process.arch}`);
   }
-  const path = join(root, 'sockets.filter');
+  const path = join(folder.root, 'sockets.filter');
   writeFileSync(path, filter, { mode: 0o600 });
-  const rest = wrapped.slice(RUNTIME_PROGRAM.length);
+  // Before the runtime's own: what it hides in there stays hidden.
+  const mounts = `${ROOT_MOUNT} ${sessionMounts(folder)} `;
+  const rest = wrapped.slice(RUNTIME_PROGRAM.length).replace(`${ROOT_MOUNT} `, () => mounts);
+  if (!rest.includes(mounts)) throw missing('the runtime mounts its root in another way');
   return `${RUNTIME_PROGRAM} --seccomp ${FILTER_FILE} ${rest} ${FILTER_FILE}<'${path}'`;
 }
 
@@ -88,8 +93,13 @@ function configFor(
     network,
     filesystem: {
       denyRead: [...settings.hidden_paths],
-      allowRead: [...neededPaths(), folder.sockets, programCache(settings.state_folder)],
-      allowWrite: [folder.sandbox],
+      allowRead: [
+        ...neededPaths(),
+        folder.session,
+        folder.sockets,
+        programCache(settings.state_folder),
+      ],
+      allowWrite: [folder.sandbox, folder.outputs],
       // The runtime makes this one writable for everyone.
       denyWrite: ['/tmp/claude'],
       allowGitConfig: true,

@@ -1,15 +1,14 @@
-import { randomUUID } from 'node:crypto';
 import { ApplicationFailure } from '@temporalio/common';
 import type { CallResult } from '../../../hand/wire.ts';
 import { assertNever } from '../../../protocol/assert-never.ts';
 import { FAILURE, type FailureType } from '../../../protocol/failure.ts';
 import type {
   ExecuteInput,
-  HandInstance,
   HandName,
   ProvisionInput,
   ReleaseInput,
 } from '../../../protocol/hand.ts';
+import type { CollectResult } from '../../../protocol/output-list.ts';
 import { createHandConnection, type HandConnection } from '../hand-connection.ts';
 import { HandGoneError } from '../hand-gone-error.ts';
 import type {
@@ -21,16 +20,18 @@ import type {
 } from '../provider.ts';
 import { refuseOutOfReach } from '../refuse-out-of-reach.ts';
 import { type CloneStep, cloneCalls } from './clone-calls.ts';
+import { collectFiles, type FilesAccess, hasFiles } from './collect-files.ts';
 import { endSupervisor, fence } from './end-supervisor.ts';
 import { giveAccess, type LocalGateway } from './give-access.ts';
 import { findHandFolder, openHandFolder, openStateFolder } from './hand-folder.ts';
 import { resultOfLostCall } from './lost-call.ts';
+import { placeFiles } from './place-files.ts';
 import { isAnothers, openSocket, presentInstance } from './present-instance.ts';
-import { hiddenPaths } from './readable-paths.ts';
 import { removeFolder } from './remove-folder.ts';
+import { SYSTEM_PATH, settingsFor } from './settings-for.ts';
 import { startSupervisor } from './start-supervisor.ts';
 import { readRecord } from './supervisor-record.ts';
-import type { Isolation, SupervisorSettings } from './supervisor-settings.ts';
+import type { Isolation } from './supervisor-settings.ts';
 
 export interface LocalProviderOptions {
   /** Holds workspaces, journals, records and logs of all hands. Made when missing. */
@@ -41,6 +42,8 @@ export interface LocalProviderOptions {
   readonly secretPaths?: readonly string[];
   /** For hands with credentials to use. Default: such hands are refused. */
   readonly gateway?: LocalGateway;
+  /** For files that sessions are given, and give. Default: there are none. */
+  readonly files?: FilesAccess;
   /** `PATH` of hands and of the programs that isolate them. Default: the system's folders. */
   readonly path?: string;
   /** Silence after which a hand that is running a call is given up and ended. Default: 30 s. */
@@ -52,18 +55,14 @@ export interface LocalProvider extends HandProvider {
   close(): void;
 }
 
-const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const GONE = new HandGoneError('The hand was ended.');
 const UNWATCHED: ProvisionOptions = {
   onWaiting: () => {},
   abandoned: new AbortController().signal,
 };
 const PROVISION_ATTEMPTS = 5;
-/** A supervisor outlives the idle release of its session by this, so that the release comes first. */
-const LEASE_MARGIN_MS = 60_000;
 /** Above all that the tools give; below 2 MB even if each character is written as an escape. */
 const MAX_RESULT_LENGTH = 300_000;
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * Hands on this machine: one isolated process for each, held by a supervisor that outlives the
@@ -74,7 +73,7 @@ export function createLocalProvider(options: LocalProviderOptions): LocalProvide
 }
 
 class LocalHands implements LocalProvider {
-  readonly supportsResources = ['github_repository'] as const;
+  readonly supportsResources = ['github_repository', 'file'] as const;
   readonly #options: LocalProviderOptions;
   readonly #stateFolder: string;
   /** One standing connection for each instance that this worker uses. */
@@ -96,7 +95,9 @@ class LocalHands implements LocalProvider {
       const message = `Local hands need Linux; this worker runs on ${process.platform}.`;
       throw failure(FAILURE.sandboxIsolationMissing, message, { nonRetryable: true });
     }
-    const { root } = openHandFolder(this.#stateFolder, input.hand);
+    const folder = openHandFolder(this.#stateFolder, input.hand);
+    const { root } = folder;
+    await placeFiles(input, folder, this.#options.files?.openStore);
     for (let attempt = 0; attempt < PROVISION_ATTEMPTS; attempt += 1) {
       const provisioned =
         (await presentInstance(root, input, this.#options.isolation)) ?? (await this.#start(input));
@@ -128,20 +129,27 @@ class LocalHands implements LocalProvider {
     }
   }
 
-  async release({ hand, keep_workspace }: ReleaseInput): Promise<undefined> {
+  async release(
+    { hand, keep_workspace }: ReleaseInput,
+    signal = new AbortController().signal,
+  ): Promise<undefined> {
     if (hand.instance !== null) this.#forget(hand.instance, GONE);
-    const { root } = findHandFolder(this.#stateFolder, hand);
+    const { root, outputs } = findHandFolder(this.#stateFolder, hand);
     const record = readRecord(root);
     if (record !== undefined && isAnothers(record, hand)) return;
     if (record !== undefined) await endSupervisor(record);
-    if (!keep_workspace) await removeFolder(root);
+    if (keep_workspace) return;
+    if (this.#options.files !== undefined && hasFiles(outputs)) await this.collect(hand, signal);
+    await removeFolder(root);
   }
 
-  async collect(hand: HandInstance): Promise<never> {
-    const { workspace } = findHandFolder(this.#stateFolder, hand);
+  async collect(hand: HandName, signal: AbortSignal): Promise<CollectResult | null> {
+    const { files, isolation, path = SYSTEM_PATH } = this.#options;
+    const folder = findHandFolder(this.#stateFolder, hand);
+    if (files !== undefined) return collectFiles(folder, hand, { files, isolation, path, signal });
     const message =
-      'Hands of provider "local" give no files: what they wrote is in their workspace, on the ' +
-      `machine of their worker: ${workspace}`;
+      'Hands of provider "local" give no files to a worker without a store: what they wrote is on ' +
+      `the machine of their worker: ${folder.workspace}`;
     throw failure(FAILURE.sandboxGivesNoFiles, message, { nonRetryable: true });
   }
 
@@ -258,28 +266,6 @@ class LocalHands implements LocalProvider {
     this.#connections.get(instance)?.close(reason);
     this.#connections.delete(instance);
   }
-}
-
-function settingsFor(
-  { hand, environment }: ProvisionInput,
-  stateFolder: string,
-  { isolation, path = SYSTEM_PATH, secretPaths = [] }: LocalProviderOptions,
-): SupervisorSettings {
-  const { networking, idle_release_seconds } = environment.definition;
-  const idleMs = idle_release_seconds * 1000;
-  return {
-    state_folder: stateFolder,
-    session_id: hand.session_id,
-    chain_id: hand.chain_id,
-    name: hand.name,
-    generation: hand.generation,
-    instance: randomUUID(),
-    isolation,
-    networking,
-    hidden_paths: hiddenPaths(stateFolder, secretPaths),
-    idle_ms: Math.min(idleMs + Math.min(idleMs, LEASE_MARGIN_MS), MAX_TIMER_MS),
-    path,
-  };
 }
 
 /**

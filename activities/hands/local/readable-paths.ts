@@ -9,6 +9,9 @@ const PACKAGE_ROOT = fileURLToPath(new URL('../../../', import.meta.url)).replac
 /** The daemon's program. */
 export const HAND_PROGRAM = join(PACKAGE_ROOT, 'hand', 'main.ts');
 
+/** The program that moves files out of a sandbox. */
+export const TRANSFER_PROGRAM = join(PACKAGE_ROOT, 'k8s', 'sandbox', 'transfer.ts');
+
 /** What only root may read, and what is in folders of the usual services of a machine. */
 const ROOT_ONLY = [
   ...['/etc/shadow', '/etc/shadow-', '/etc/gshadow', '/etc/gshadow-', '/etc/sudoers.d'],
@@ -47,6 +50,20 @@ export function neededPaths(): string[] {
     join(runtime, 'vendor'),
     sdk,
     ...dependencyFolders(sdk),
+  ];
+}
+
+/** What the program needs that moves files out of a sandbox. */
+export function transferPaths(): string[] {
+  const require = createRequire(import.meta.url);
+  const tar = packageFolder(require, 'tar');
+  return [
+    dirname(process.execPath),
+    join(PACKAGE_ROOT, 'hand'),
+    join(PACKAGE_ROOT, 'k8s', 'sandbox'),
+    join(PACKAGE_ROOT, 'package.json'),
+    tar,
+    ...dependencyFolders(tar),
   ];
 }
 

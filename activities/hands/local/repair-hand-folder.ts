@@ -7,8 +7,8 @@ import type { HandFolder } from './hand-folder.ts';
  */
 export function repairHandFolder(folder: HandFolder): void {
   // The first holds the others.
-  const { sandbox, workspace, home, temporary, output, journal } = folder;
-  for (const path of [sandbox, workspace, home, temporary, output, journal]) repair(path);
+  const { sandbox, outputs, workspace, home, temporary, output, journal } = folder;
+  for (const path of [sandbox, outputs, workspace, home, temporary, output, journal]) repair(path);
 }
 
 function repair(path: string): void {

@@ -19,6 +19,8 @@ export const SupervisorSettings = z.object({
   idle_ms: z.number(),
   /** What an isolated hand may not read. */
   hidden_paths: z.array(z.string()).readonly(),
+  /** Told to the model with the first result. */
+  notice: z.string().optional(),
   /** `PATH` of programs. */
   path: z.string(),
 });

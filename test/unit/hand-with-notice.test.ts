@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { HandTool } from '../../hand/tool.ts';
-import { withNotice } from '../../k8s/sandbox/with-notice.ts';
+import { withNotice } from '../../hand/with-notice.ts';
 
 const call = {
   id: 'toolu_1',

@@ -1,4 +1,4 @@
-import type { HandTool } from '../../hand/tool.ts';
+import type { HandTool } from './tool.ts';
 
 /**
  * Tools that tell `notice` with their first result. What happened to the sandbox of earlier calls
