@@ -10,6 +10,7 @@ import { makeHandGroup, removeHandGroup } from './hand-group.ts';
 import { isolate } from './isolation.ts';
 import { SET_LIMITS } from './limits.ts';
 import { programCache } from './program-cache.ts';
+import { quote } from './quote.ts';
 import { HAND_PROGRAM } from './readable-paths.ts';
 import { sessionPaths } from './session-paths.ts';
 import type { SupervisorSettings } from './supervisor-settings.ts';
@@ -120,8 +121,4 @@ function toDaemon(child: ChildProcess, close: () => Promise<void>): Daemon {
     kill: () => void child.kill('SIGKILL'),
     close,
   };
-}
-
-function quote(word: string): string {
-  return `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { HandFolder } from './hand-folder.ts';
+import { quote } from './quote.ts';
 import type { Isolation } from './supervisor-settings.ts';
 
 /** Where every kind of hand has what a session is given, and gives. */
@@ -48,8 +49,4 @@ export function sessionMounts({ session, outputs }: HandFolder): string {
   ]
     .map(([option, ...paths]) => [option, ...paths.map(quote)].join(' '))
     .join(' ');
-}
-
-function quote(word: string): string {
-  return `'${word.replaceAll("'", `'\\''`)}'`;
 }
