@@ -29,6 +29,15 @@ function afterOthers({ test }: ReturnType<typeof layer>) {
   return { test: { ...test, sequence: { groupOrder: 1 } } };
 }
 
+/**
+ * Files that share processes: what they import is loaded once, by Node itself. One more of them than
+ * there are cores, since these tests wait a lot.
+ */
+function sharing({ test }: ReturnType<typeof layer>) {
+  const experimental = { viteModuleRunner: false };
+  return { test: { ...test, isolate: false, experimental, maxWorkers: 3 } };
+}
+
 /** The essential tests of a session pass with its payloads encrypted as they do without. */
 const ENCRYPTED_TOO = [
   'workflow/session-actions',
@@ -48,18 +57,18 @@ export default defineConfig({
   test: {
     maxWorkers: 2,
     projects: [
-      layer('unit', { server: false, timeoutMs: 10_000 }),
-      layer('replay', { server: false, timeoutMs: 30_000 }),
-      layer('hand', { server: false, timeoutMs: 60_000 }),
-      layer('workflow', { server: true, timeoutMs: 30_000 }),
-      layer('integration', { server: true, timeoutMs: 60_000 }),
+      sharing(layer('unit', { server: false, timeoutMs: 10_000 })),
+      sharing(layer('replay', { server: false, timeoutMs: 30_000 })),
+      sharing(layer('hand', { server: false, timeoutMs: 60_000 })),
+      sharing(layer('workflow', { server: true, timeoutMs: 30_000 })),
+      sharing(layer('integration', { server: true, timeoutMs: 60_000 })),
       layer('encrypted', {
         server: true,
         timeoutMs: 60_000,
         globalSetup: 'test/support/encrypted-setup.ts',
         also: ENCRYPTED_TOO,
       }),
-      layer('e2e', { server: false, timeoutMs: 120_000 }),
+      sharing(layer('e2e', { server: false, timeoutMs: 120_000 })),
       layer('record', { server: true, timeoutMs: 60_000 }),
       layer('cluster', {
         server: false,

@@ -1,11 +1,11 @@
-import type { temporal } from '@temporalio/proto';
-import { temporal as api } from '@temporalio/proto';
+import proto, { type temporal } from '@temporalio/proto';
 import { expect } from 'vitest';
 import type { SessionEvent } from '../../protocol/session-event.ts';
 
-const { EVENT_TYPE_WORKFLOW_TASK_FAILED } = api.api.enums.v1.EventType;
+const { EVENT_TYPE_WORKFLOW_TASK_FAILED } = proto.temporal.api.enums.v1.EventType;
 /** Something arrived while the task ended the run: it is taken up again. */
-const { WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND } = api.api.enums.v1.WorkflowTaskFailedCause;
+const { WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND } =
+  proto.temporal.api.enums.v1.WorkflowTaskFailedCause;
 
 /** What must hold of a session's log whatever was done to it. */
 export function checkLog(events: readonly SessionEvent[], accepted: readonly string[]): void {

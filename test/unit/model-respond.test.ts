@@ -429,8 +429,8 @@ describe('a model server that fails', () => {
       'event: content_block_start',
       `${pings}event: content_block_start`,
     );
-    const server = await serve({ type: 'sse', text: sse, pace: everyMs(40) });
-    const result = await runStep({ url: server.url, agent: TOOLSET, stallTimeoutMs: 200 });
+    const server = await serve({ type: 'sse', text: sse, pace: everyMs(80) });
+    const result = await runStep({ url: server.url, agent: TOOLSET, stallTimeoutMs: 800 });
     expect(endOf(result).stop_reason).toBe('tool_use');
   });
 

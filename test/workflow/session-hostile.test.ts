@@ -1,5 +1,5 @@
 import type { WorkflowHandle } from '@temporalio/client';
-import { temporal } from '@temporalio/proto';
+import proto from '@temporalio/proto';
 import { afterEach, describe, expect, test } from 'vitest';
 import { getSession, send } from '../../protocol/messages.ts';
 import type { Player } from '../../rehearsal/player.ts';
@@ -9,9 +9,9 @@ import { waitFor } from '../support/wait-for.ts';
 
 // Nothing that a sender sends may end a session or make its workflow task fail for ever.
 
-const { EVENT_TYPE_WORKFLOW_TASK_FAILED } = temporal.api.enums.v1.EventType;
+const { EVENT_TYPE_WORKFLOW_TASK_FAILED } = proto.temporal.api.enums.v1.EventType;
 const { UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED } =
-  temporal.api.enums.v1.UpdateWorkflowExecutionLifecycleStage;
+  proto.temporal.api.enums.v1.UpdateWorkflowExecutionLifecycleStage;
 
 let harness: Harness;
 afterEach(() => harness.stop());
