@@ -19,8 +19,11 @@ export interface DeployedEgress {
   readonly keys: EgressKeys;
 }
 
-/** As an operator makes it. */
-export function egressSecret(namespace: string): Manifest {
+/** As an operator makes it, who may put more beside it. */
+export function egressSecret(
+  namespace: string,
+  also: Readonly<Record<string, string>> = {},
+): Manifest {
   return {
     apiVersion: 'v1',
     kind: 'Secret',
@@ -29,6 +32,7 @@ export function egressSecret(namespace: string): Manifest {
       keys: KEYS,
       'ca.crt': CERTIFICATE,
       'ca.key': AUTHORITY.key.export({ type: 'pkcs8', format: 'pem' }).toString(),
+      ...also,
     },
   };
 }
@@ -45,16 +49,7 @@ export async function deployEgress(
   names: Readonly<Record<string, readonly string[]>>,
 ): Promise<DeployedEgress> {
   await admin.create(egressSecret(namespace));
-  await admin.create({
-    apiVersion: 'networking.k8s.io/v1',
-    kind: 'NetworkPolicy',
-    metadata: { name: 'egress-private', namespace },
-    spec: {
-      podSelector: { matchLabels: { 'app.kubernetes.io/name': 'drover-egress' } },
-      policyTypes: ['Egress'],
-      egress: [{ to: [{ ipBlock: { cidr: `${host}/32` } }] }],
-    },
-  });
+  await admin.create(privateNetworkPolicy(namespace, host));
   const shipped = manifests.find(
     ({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'drover-egress',
   );
@@ -81,7 +76,22 @@ export async function deployEgress(
   };
 }
 
-function withSettings(
+/** Lets the proxy out to the host of the test's servers. */
+export function privateNetworkPolicy(namespace: string, host: string): Manifest {
+  return {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: { name: 'egress-private', namespace },
+    spec: {
+      podSelector: { matchLabels: { 'app.kubernetes.io/name': 'drover-egress' } },
+      policyTypes: ['Egress'],
+      egress: [{ to: [{ ipBlock: { cidr: `${host}/32` } }] }],
+    },
+  };
+}
+
+/** The shipped Deployment of the proxy, which may reach this host by these names of it. */
+export function withSettings(
   shipped: Manifest | undefined,
   host: string,
   names: Readonly<Record<string, readonly string[]>>,

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import type { V1Job, V1Pod } from '@kubernetes/client-node';
+import type { V1Job, V1Pod, V1Service } from '@kubernetes/client-node';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openExecStream } from '../../k8s/connection/exec-stream.ts';
@@ -11,8 +11,10 @@ import { TASK_QUEUE } from '../../protocol/task-queue.ts';
 import { calls, fromConversation, says } from '../../rehearsal/script.ts';
 import { type RehearsalServer, startRehearsalServer } from '../../rehearsal/server.ts';
 import { startDevServer } from '../support/dev-server.ts';
+import { findBaoBinary } from '../support/own-bao.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type DeployedWorkers, deployWorkers, type Role } from './deployed-workers.ts';
+import { type OutsideServers, startOutsideServers } from './outside-servers.ts';
 import { describeCluster } from './test-cluster.ts';
 
 const COMMANDS = [
@@ -21,6 +23,9 @@ const COMMANDS = [
   'echo three >> runs; xargs < runs',
 ];
 
+const binary = findBaoBinary();
+const USE = 'use the credentials';
+
 describeCluster('workers deployed in the cluster', (cluster) => {
   const closing = new AsyncDisposableStack();
   let client: Client;
@@ -28,21 +33,28 @@ describeCluster('workers deployed in the cluster', (cluster) => {
   let model: RehearsalServer;
   let workers: DeployedWorkers;
   let temporalPort: number;
+  let outside: OutsideServers;
 
   beforeAll(async () => {
     const server = await startDevServer();
     closing.defer(() => server.stop());
     const player = fromConversation((request) => {
       const step = request.messages.filter(({ role }) => role === 'assistant').length;
-      const command = COMMANDS[step];
+      const isUse = JSON.stringify(request.messages[0]).includes(USE);
+      const command = (isUse ? useCredentials() : COMMANDS)[step];
       return command === undefined ? says('Done.') : says([calls('bash', { command })]);
     });
     model = await startRehearsalServer({ player, apiKey: 'rehearsal' });
     closing.defer(() => model.close());
     temporalPort = Number(server.address.split(':')[1]);
+    if (binary !== undefined) {
+      outside = await startOutsideServers(binary, cluster());
+      closing.defer(() => outside.close());
+    }
     workers = await deployWorkers(cluster(), {
       temporalPort,
       modelPort: Number(new URL(model.url).port),
+      outside: outside?.reach,
     });
     const connection = await Connection.connect({ address: server.address });
     closing.defer(() => connection.close());
@@ -116,6 +128,56 @@ describeCluster('workers deployed in the cluster', (cluster) => {
     expect(await resultsOf(handle)).toEqual(['1', 'waiting for a kill\n2', 'one two three']);
     await end(handle);
   });
+
+  /** The values are in no command: what looks for them must not find itself. */
+  const useCredentials = (): readonly string[] => [
+    `curl -sS -m 10 -H "Authorization: Bearer $API_KEY" ${outside.apiUrl}; echo "$API_KEY by $HTTPS_PROXY"`,
+    [
+      'cd work && git config user.name me && git config user.email me@me',
+      'echo change > change && git add change && git commit -qm change',
+      'git push -q origin HEAD:drover/change 2>&1; echo pushed with $?',
+      'git push -q origin HEAD:main 2>&1; echo pushed with $?',
+    ].join('; '),
+    'cat /proc/*/environ ~/.gitconfig .git/config 2>/dev/null | grep -ac "canaryOf[T]he"',
+  ];
+
+  test.skipIf(binary === undefined)(
+    'credentials of a vault, by the gateway that is deployed → used, and never in the hand',
+    async () => {
+      outside.git.addRepository('work');
+      const handle = await client.workflow.start('session', {
+        workflowId: `deployed-${randomUUID()}`,
+        taskQueue: TASK_QUEUE.session,
+        args: [
+          {
+            initial_events: [USE],
+            vault_ids: ['team'],
+            environment: {
+              provider: 'kubernetes',
+              networking: { type: 'limited', allowed_hosts: [new URL(outside.apiUrl).host] },
+            },
+            resources: [
+              {
+                type: 'github_repository',
+                url: `${outside.gitUrl}/work.git`,
+                credential: { vault_id: 'team', credential_id: 'git' },
+                push: { branches: ['drover/*'] },
+              },
+            ],
+          },
+        ],
+      });
+      const [used, pushed, searched] = await resultsOf(handle);
+      expect(used).toMatch(/^welcome\ndrover_placeholder_\w+ by http/);
+      const path = `/api/v1/namespaces/${cluster().workers}/services/drover-egress`;
+      const { spec } = await cluster().admin.get<V1Service>(path);
+      expect(used).toContain(`@${spec?.clusterIP}:3128`);
+      expect(pushed).toMatch(/pushed with 0\n.*may not push branch main.*pushed with 1/s);
+      expect(outside.git.git('work', 'log', '--format=%s', '-1', 'drover/change')).toBe('change');
+      expect(searched).toMatch(/^0/);
+      await end(handle);
+    },
+  );
 
   test.each<[Role, string]>([
     ['hands', 'execute'],
