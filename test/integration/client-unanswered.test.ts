@@ -17,6 +17,7 @@ import { createBrainWorker } from '../../workers/create-worker.ts';
 import { loadWorkflowBundle } from '../../workers/workflow-bundle.ts';
 import { BUNDLE_CACHE } from '../support/bundle-cache.ts';
 import { startDevServer } from '../support/dev-server.ts';
+import '../support/quiet-runtime.ts';
 
 async function rejection(request: Promise<unknown>): Promise<unknown> {
   return request.then(

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import Anthropic from '@anthropic-ai/sdk';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
-import { DefaultLogger, NativeConnection, Runtime, type Worker } from '@temporalio/worker';
+import { NativeConnection, type Worker } from '@temporalio/worker';
 import { afterEach, describe, expect, inject, test } from 'vitest';
 import { createModelActivities } from '../../activities/model/activities.ts';
 import { createLogReader } from '../../log/log-reader.ts';
@@ -16,10 +16,9 @@ import { startRehearsalServer } from '../../rehearsal/server.ts';
 import { createBrainWorker } from '../../workers/create-worker.ts';
 import { loadWorkflowBundle } from '../../workers/workflow-bundle.ts';
 import { BUNDLE_CACHE } from '../support/bundle-cache.ts';
-import { waitFor } from '../support/wait-for.ts';
-
 // Failed attempts are the subject here; they need not be told on the terminal.
-Runtime.install({ logger: new DefaultLogger('ERROR') });
+import '../support/quiet-runtime.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 const closing: (() => Promise<void>)[] = [];
 

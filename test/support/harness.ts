@@ -5,7 +5,7 @@ import {
   type WorkflowHandle,
   type WorkflowHandleWithFirstExecutionRunId,
 } from '@temporalio/client';
-import { DefaultLogger, NativeConnection, Runtime, type Worker } from '@temporalio/worker';
+import { NativeConnection, type Worker } from '@temporalio/worker';
 import { inject } from 'vitest';
 import { createModelActivities } from '../../activities/model/activities.ts';
 import { createRegistryActivities } from '../../activities/registry/activities.ts';
@@ -28,6 +28,7 @@ import { createBrainWorker, createHandsWorker } from '../../workers/create-worke
 import { createClientConverter } from '../../workers/data-converter.ts';
 import { loadWorkflowBundle } from '../../workers/workflow-bundle.ts';
 import { BUNDLE_CACHE } from './bundle-cache.ts';
+import './quiet-runtime.ts';
 import { waitFor } from './wait-for.ts';
 
 const STALL_TIMEOUT_MS = 2_000;
@@ -59,8 +60,6 @@ export interface Harness {
 }
 
 export type StartInput = Readonly<Record<string, unknown>> & { readonly agent?: AgentInput };
-
-Runtime.install({ logger: new DefaultLogger('ERROR') });
 
 export async function startHarness(options: HarnessOptions): Promise<Harness> {
   const address = inject('temporalAddress');
