@@ -1,5 +1,13 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import type { V1Pod } from '@kubernetes/client-node';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import { writeAttachment } from '../../activities/hands/attachment.ts';
+import { createDirectoryStore } from '../../store/directory-store.ts';
+import { folderUrl } from '../../store/open-store.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type TestHand, toProvisionInput, toTestHand, useClusterHands } from './cluster-hands.ts';
 import { describeCluster } from './test-cluster.ts';
@@ -25,6 +33,33 @@ describeCluster('a hand in a cluster', (cluster) => {
       'git --version; rg --version 2>&1 | sed -n 1p; python3 --version',
     );
     expect(text).toMatch(/git version .*\nripgrep .*\nPython 3/);
+  });
+
+  test('a result of an MCP tool that is too large for the log → a file, and gone from the store', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'drover-large-result-'));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const store = createDirectoryStore(folderUrl(folder), folder);
+    const hand = await hands.provision();
+    const key = 'mcp-results/session/one';
+    const content = randomBytes(6_000_000).toString('base64');
+    const { bytes, sha256 } = await store.putNew(key, Readable.from([content]));
+    const id = 'toolu_large';
+    const result = { type: 'agent.mcp_tool_result' as const, mcp_tool_use_id: id, content: [] };
+    const written = await writeAttachment(
+      { id, name: 'write', input: { file_path: 'mcp-results/large.txt' } },
+      { key, bytes, sha256, result },
+      {
+        openStore: async () => store,
+        attempt: 1,
+        async run({ name, input }) {
+          const { text, is_error } = await hand.run(name, input, { id });
+          return { content: [{ type: 'text', text }], is_error };
+        },
+      },
+    );
+    expect(written).toEqual({ events: [result] });
+    expect((await hand.bash('sha256sum < mcp-results/large.txt')).text).toContain(sha256);
+    expect(await store.head(key)).toBeUndefined();
   });
 
   test('provisioned again, also by another worker → the same instance, one pod', async () => {
