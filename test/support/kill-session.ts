@@ -182,12 +182,23 @@ export async function replayAll(world: KillWorld): Promise<number> {
     dataConverter: { payloadConverterPath: PAYLOAD_CONVERTER_PATH },
   };
   let runs = 0;
-  for await (const { workflowId, runId } of world.client.workflow.list()) {
-    const history = await world.client.workflow.getHandle(workflowId, runId).fetchHistory();
-    await Worker.runReplayHistory(options, history, workflowId);
+  for await (const { workflowId, error } of Worker.runReplayHistories(
+    options,
+    historiesOf(world),
+  )) {
+    if (error !== undefined) throw new Error(`${workflowId} does not replay`, { cause: error });
     runs += 1;
   }
   return runs;
+}
+
+async function* historiesOf({ client }: KillWorld) {
+  for await (const { workflowId, runId } of client.workflow.list()) {
+    yield {
+      workflowId,
+      history: await client.workflow.getHandle(workflowId, runId).fetchHistory(),
+    };
+  }
 }
 
 async function reach(world: KillWorld, session: string, point: KillPoint): Promise<void> {

@@ -1,8 +1,8 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { WorkflowFailedError, WorkflowUpdateFailedError } from '@temporalio/client';
 import { decodeOptionalFailureToOptionalError } from '@temporalio/common/lib/internal-non-workflow/index.js';
-import { temporal } from '@temporalio/proto';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import proto from '@temporalio/proto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { getSession, send } from '../../protocol/messages.ts';
 import { fromConversation, says } from '../../rehearsal/script.ts';
 import { type Harness, startHarness } from '../support/harness.ts';
@@ -11,10 +11,10 @@ import { waitFor } from '../support/wait-for.ts';
 describe('bad input', () => {
   let harness: Harness;
 
-  beforeEach(async () => {
+  beforeAll(async () => {
     harness = await startHarness({ player: fromConversation(() => says('Fine.')) });
   });
-  afterEach(() => harness.stop());
+  afterAll(() => harness.stop());
 
   async function idleSession(): Promise<WorkflowHandle> {
     const handle = await harness.start();
@@ -24,7 +24,7 @@ describe('bad input', () => {
 
   async function failedTasks(handle: WorkflowHandle): Promise<number> {
     const { events } = await handle.fetchHistory();
-    const failed = temporal.api.enums.v1.EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED;
+    const failed = proto.temporal.api.enums.v1.EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED;
     return events?.filter(({ eventType }) => eventType === failed).length ?? 0;
   }
 
@@ -123,7 +123,7 @@ describe('bad input', () => {
       workflowExecution: { workflowId: handle.workflowId },
       waitPolicy: {
         lifecycleStage:
-          temporal.api.enums.v1.UpdateWorkflowExecutionLifecycleStage
+          proto.temporal.api.enums.v1.UpdateWorkflowExecutionLifecycleStage
             .UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED,
       },
       request: {
