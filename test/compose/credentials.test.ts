@@ -208,6 +208,17 @@ describe('with a key ring', () => {
     expect(await read(ring, session)).toContain(WORD);
   }, 60_000);
 
+  test('a rotation is followed in the middle of a session', async () => {
+    const before = readFileSync(ring, 'utf8');
+    await droverHere({}, 'payload-keys', 'rotate', ring, '--after', '0');
+    expect(readFileSync(ring, 'utf8')).not.toBe(before);
+    await world.stack.compose('run', '--rm', '-T', 'prepare');
+    const rotated = await world.stack.drover(ring);
+    const [result] = await sendCommands(rotated, id, ['echo with another key']);
+    await rotated.close();
+    expect(result?.text).toContain('with another key');
+  }, 60_000);
+
   const chromium = findChromium();
   test.skipIf(chromium === undefined)(
     'the Web UI shows words with the codec server, and none without',
