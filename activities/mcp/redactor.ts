@@ -58,17 +58,17 @@ function withoutBeginnings(text: string, forms: readonly string[]): string {
   });
   const next = cut.map(({ least }) => text.indexOf(least));
   let clean = '';
-  let at = 0;
+  let covered = 0;
   for (;;) {
-    // Each form is looked for once in each part of the text.
-    for (const [which, { least }] of cut.entries()) {
-      const known = next[which] ?? -1;
-      if (known >= 0 && known < at) next[which] = text.indexOf(least, at);
-    }
     const start = Math.min(...next.filter((index) => index >= 0));
-    if (start === Number.POSITIVE_INFINITY) return clean + text.slice(at);
-    clean += `${text.slice(at, start)}${SHOWN}`;
-    at = start + Math.max(...cut.map(({ form }) => beginningOf(form, text, start)));
+    if (start === Number.POSITIVE_INFINITY) return clean + text.slice(covered);
+    // One that begins within another is taken out with it.
+    if (start >= covered) clean += `${text.slice(covered, start)}${SHOWN}`;
+    const lengths = cut.map(({ form }) => beginningOf(form, text, start));
+    covered = Math.max(covered, start + Math.max(...lengths));
+    for (const [which, { least }] of cut.entries()) {
+      if (next[which] === start) next[which] = text.indexOf(least, start + 1);
+    }
   }
 }
 

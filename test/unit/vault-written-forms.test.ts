@@ -43,6 +43,12 @@ test('a server cuts what it says again → what is left of it is taken out', () 
   expect(redactor.redact(secret.slice(0, 4))).toBe(secret.slice(0, 4));
 });
 
+test('twice in a row, the first one ending as the second begins → all of it is taken out', () => {
+  const redactor = createRedactor();
+  redactor.add('abcdefghijkaXYZ-0123');
+  expect(redactor.redact('<abcdefghijkabcdefghijkaX>')).toBe('<[secret]>');
+});
+
 test('what is nested more deeply than a stack allows → cut', () => {
   const redactor = createRedactor();
   const deep = JSON.parse(`${'[1,'.repeat(100_000)}null${']'.repeat(100_000)}`) as unknown;
