@@ -60,3 +60,28 @@ test('the cluster refuses the watch → at once', async () => {
   const refusing = clusterWith(new ClusterError(403, 'forbidden'));
   await expect(awaitPod(refusing, JOB, OPTIONS)).rejects.toMatchObject({ status: 403 });
 });
+
+const SCHEDULED: V1Pod = {
+  ...POD,
+  spec: { containers: [], nodeName: 'node' },
+  status: { phase: 'Pending' },
+};
+
+test('its container answers before its status tells → not waited for', async () => {
+  const asked: V1Pod[] = [];
+  const reach = async (pod: V1Pod) => void asked.push(pod);
+  expect(await awaitPod(clusterWith(SCHEDULED), JOB, { ...OPTIONS, reach })).toBe(SCHEDULED);
+  expect(asked).toEqual([SCHEDULED]);
+});
+
+test('it cannot be reached early, or has no node yet → its status tells', async () => {
+  let count = 0;
+  const reach = async () => {
+    count += 1;
+    throw new Error('container not found');
+  };
+  const without = { ...SCHEDULED, spec: { containers: [] } };
+  const cluster = clusterWith(without, SCHEDULED, SCHEDULED, POD);
+  expect(await awaitPod(cluster, JOB, { ...OPTIONS, reach })).toBe(POD);
+  expect(count).toBe(1);
+});

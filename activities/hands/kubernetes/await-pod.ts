@@ -22,6 +22,8 @@ export interface AwaitPodOptions {
   readonly startMs: number;
   onWaiting(reason: string): void;
   readonly abandoned: AbortSignal;
+  /** Resolves once the container of a pod that has a node is known to run. Default: its status tells. */
+  reach?(pod: V1Pod): Promise<void>;
 }
 
 const EVENTS_MS = 1_000;
@@ -41,9 +43,15 @@ export async function awaitPod(
   options: AwaitPodOptions,
 ): Promise<V1Pod> {
   const stop = new AbortController();
-  const progress: Progress = { hasPod: false, cause: NO_POD };
+  const progress: Progress = { hasPod: false, hasNode: false, cause: NO_POD };
+  const reached = Promise.withResolvers<V1Pod>();
   const refused = watchRefusals(cluster, job, progress, stop.signal);
-  const running = watchPod(cluster, job, { progress, signal: stop.signal, ...options });
+  const running = watchPod(cluster, job, {
+    progress,
+    signal: stop.signal,
+    onReached: reached.resolve,
+    ...options,
+  });
   const late = delay(options.startMs, undefined, { signal: stop.signal }).then(() => {
     const { type, text, isPassing } = progress.cause;
     const seconds = Math.round(options.startMs / 1000);
@@ -51,7 +59,7 @@ export async function awaitPod(
   });
   const unwanted = untilAbandoned(options.abandoned, stop.signal);
   try {
-    return await Promise.race([running, refused, late, unwanted]);
+    return await Promise.race([running, reached.promise, refused, late, unwanted]);
   } finally {
     stop.abort();
     await Promise.allSettled([running, refused, late]);
@@ -70,6 +78,7 @@ function untilAbandoned(abandoned: AbortSignal, stop: AbortSignal): Promise<neve
 
 interface Progress {
   hasPod: boolean;
+  hasNode: boolean;
   /** Why the hand would not be there if its time ended now. */
   cause: Cause;
 }
@@ -100,13 +109,14 @@ async function watchPod(cluster: HandCluster, job: V1Job, options: WatchOptions)
 type WatchOptions = AwaitPodOptions & {
   readonly progress: Progress;
   readonly signal: AbortSignal;
+  onReached(pod: V1Pod): void;
 };
 
 /** @returns nothing when the server ends the watch first. */
 async function watchOnce(
   cluster: HandCluster,
   job: V1Job,
-  { progress, signal, onWaiting }: WatchOptions,
+  { progress, signal, onWaiting, onReached, reach }: WatchOptions,
 ): Promise<V1Pod | undefined> {
   for await (const pod of cluster.watchPods(job, signal)) {
     if (!belongsTo(pod, job)) continue;
@@ -114,6 +124,13 @@ async function watchOnce(
     const state = readPodState(pod);
     if (state.type === 'running') return pod;
     if (state.type === 'ended') throw new NoPodError(state.cause);
+    if (pod.spec?.nodeName !== undefined && !progress.hasNode) {
+      progress.hasNode = true;
+      reach?.(pod).then(
+        () => onReached(pod),
+        () => {},
+      );
+    }
     progress.cause = state.cause;
     if (state.waitingFor !== undefined) onWaiting(state.waitingFor);
   }

@@ -29,7 +29,7 @@ import type {
 } from '../provider.ts';
 import { HandSilentError } from '../standing-stream.ts';
 import { acquireJob, giveUpJob } from './acquire-job.ts';
-import { awaitPod, NoPodError } from './await-pod.ts';
+import { type AwaitPodOptions, awaitPod, NoPodError } from './await-pod.ts';
 import { deleteHandJob } from './delete-hand-job.ts';
 import { createHandEnds, type HandEnds } from './end-hand.ts';
 import { expiryOf } from './expiry-of.ts';
@@ -39,6 +39,7 @@ import { createHandStreams, type HandStreams } from './hand-streams.ts';
 import { createHandWorkspaces, type HandWorkspaces } from './hand-workspaces.ts';
 import { lostOutcome } from './lost-hand.ts';
 import { prepareHand } from './prepare-hand.ts';
+import { reachEarly } from './reach-early.ts';
 import { refuseInlinePool } from './refuse-inline-pool.ts';
 import { refuseRecipe } from './refuse-recipe.ts';
 import { toFailure, toSandboxFailure } from './sandbox-failure.ts';
@@ -197,7 +198,12 @@ class KubernetesHands implements KubernetesProvider {
     const { startMs = DEFAULT_START_MS } = this.#options;
     try {
       const pod =
-        this.pools.podOf(job) ?? (await awaitPod(this.#cluster, job, { startMs, ...options }));
+        this.pools.podOf(job) ??
+        (await awaitPod(this.#cluster, job, {
+          startMs,
+          ...this.#reaching(input, job),
+          ...options,
+        }));
       const instance = pod.metadata?.uid ?? '';
       await this.#prepare(input, { pod, job }, options);
       const expires_at = expiryOf(job, pod);
@@ -207,6 +213,12 @@ class KubernetesHands implements KubernetesProvider {
       if (error instanceof NoPodError) await giveUpJob(this.#cluster, job).catch(ignoreRefusal);
       throw error;
     }
+  }
+
+  /** A way out is for the pod's address, which only a status has. */
+  #reaching(input: ProvisionInput, job: V1Job): Pick<AwaitPodOptions, 'reach'> {
+    if (networkOf(input, this.#options.egress) === 'limited') return {};
+    return { reach: (pod) => reachEarly(this.#streams, job, pod) };
   }
 
   async #prepare(
