@@ -7,7 +7,7 @@ import { makeFolder } from '../store/make-folder.ts';
 
 const PROJECT = fileURLToPath(new URL('..', import.meta.url));
 /** Everything a bundle is made of: a change in any of them makes another bundle. */
-const SOURCES = ['workflows', 'protocol', 'package-lock.json'];
+const SOURCES = ['workflows', 'protocol', 'workers/workflow-bundle.ts', 'package-lock.json'];
 
 /** Folder of the bundle that an image is shipped with. */
 export const SHIPPED_BUNDLES = join(PROJECT, 'dist', 'bundles');
