@@ -12,6 +12,8 @@ import type { SessionResourceInput } from '../../protocol/resource.ts';
 import { folderUrl, openStore } from '../../store/open-store.ts';
 import { fileKey, outputKey } from '../../store/places.ts';
 import type { Store } from '../../store/store.ts';
+import { processesNaming } from '../support/processes-naming.ts';
+import { waitFor } from '../support/wait-for.ts';
 import { IS_ISOLATED, NEEDS, type TestHand, useLocalHands } from './local-hands.ts';
 
 // Files that a session is given, and gives, in hands of this machine.
@@ -30,9 +32,13 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-function worker(isolation: 'required' | 'unconfined'): LocalProvider {
-  const files = { openStore: async () => store, namespaceId: NAMESPACE };
+function worker(isolation: 'required' | 'unconfined', used: Partial<Store> = store): LocalProvider {
+  const files = { openStore: async () => used as Store, namespaceId: NAMESPACE };
   return hands().another({ isolation, files });
+}
+
+function packers(outputs: string): string[] {
+  return processesNaming(outputs).filter((line) => line.includes('--serve'));
 }
 
 async function outputsOf({ instance }: TestHand, provider: LocalProvider) {
@@ -91,6 +97,21 @@ describe.runIf(IS_ISOLATED)(`${NEEDS}: a local hand`, () => {
     await provider.release({ hand: next.instance, keep_workspace: false }, SIGNAL);
     expect(await listed()).toEqual(['deep/one', 'two']);
     expect((await outputsOf(next, provider)).result).toBeNull();
+  });
+
+  test('gives it to a store that takes longer than the sandbox of the files lives', async () => {
+    const provider = worker('required', {
+      head: (key) => store.head(key),
+      put: async (...stored: Parameters<Store['put']>) => {
+        await waitFor('the end of the sandbox', () => packers(outputs).length === 0);
+        return store.put(...stored);
+      },
+    });
+    const hand = await hands().provision({ provider });
+    const { outputs } = findHandFolder(hands().stateFolder, hand.instance);
+    await hand.bash('echo one > /mnt/session/outputs/one; echo two > /mnt/session/outputs/two');
+    expect((await outputsOf(hand, provider)).result).toMatchObject({ files: 2, is_cut: false });
+    expect(await listed()).toEqual(['one', 'two']);
   });
 
   test('cannot give what is not its own, by links in the place of files or folders', async () => {

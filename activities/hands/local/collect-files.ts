@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { Duplex, duplexPair } from 'node:stream';
+import { type Duplex, duplexPair } from 'node:stream';
 import { serveTransfer } from '../../../k8s/sandbox/transfer.ts';
 import { readTransfer } from '../../../k8s/sandbox/transfer-frames.ts';
 import type { HandName } from '../../../protocol/hand.ts';
@@ -60,10 +60,13 @@ function openIsolated({ outputs }: HandFolder, path: string): Duplex {
     env: { PATH: path },
     stdio: ['pipe', 'pipe', 'ignore'],
   });
-  const stream = Duplex.from({ readable: child.stdout, writable: child.stdin });
-  child.once('error', (error) => stream.destroy(error));
-  stream.once('close', () => void child.kill('SIGKILL'));
-  return stream;
+  // Joined by hand: what it said is there to be read when it has ended, and takes no more.
+  const [near, far] = duplexPair();
+  child.stdout.pipe(far).pipe(child.stdin);
+  child.stdin.on('error', () => {});
+  child.once('error', (error) => near.destroy(error));
+  near.once('close', () => void child.kill('SIGKILL'));
+  return near;
 }
 
 /** The hand may do all that this process may. */
