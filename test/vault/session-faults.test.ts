@@ -118,6 +118,9 @@ withBao(
   'the vault is sealed when a session first needs it → it waits, and goes on once it is unsealed',
   async () => {
     await bao.seal();
+    // What was read before is believed for some seconds, by the gateway and by the vault worker.
+    await missed();
+    await waitFor('MCP to miss it', async () => /sealed/i.test(await bearer()), 60_000);
     const id = 'session-of-a-sealed-vault';
     // Without MCP servers, which a session asks for two minutes before it goes on without them.
     await world.start(id, { ...inputOf(`$ ${useKey()}`), agent: undefined });
