@@ -172,7 +172,7 @@ async function eventsOf(cluster: HandCluster, job: V1Job): Promise<readonly Core
   }
 }
 
-function belongsTo(pod: V1Pod, job: V1Job): boolean {
+export function belongsTo(pod: V1Pod, job: V1Job): boolean {
   const owners = pod.metadata?.ownerReferences ?? [];
   return owners.some(({ uid }) => uid === job.metadata?.uid);
 }

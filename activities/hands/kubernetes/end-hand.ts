@@ -1,4 +1,4 @@
-import type { V1Pod } from '@kubernetes/client-node';
+import type { V1Job, V1Pod } from '@kubernetes/client-node';
 import type { HandCluster } from '../../../k8s/hand-cluster.ts';
 import type {
   HandInstance,
@@ -7,10 +7,12 @@ import type {
   ReleaseResult,
 } from '../../../protocol/hand.ts';
 import { HandGoneError } from '../hand-gone-error.ts';
+import { belongsTo } from './await-pod.ts';
 import { deleteHandJob } from './delete-hand-job.ts';
 import type { HandStreams } from './hand-streams.ts';
 import type { HandWorkspaces, TakeOptions } from './hand-workspaces.ts';
 import { readPodState } from './pod-state.ts';
+import { reachEarly } from './reach-early.ts';
 
 export interface HandEnds {
   /** What a session does with a hand that it needs no more. */
@@ -29,9 +31,15 @@ export function createHandEnds(
   workspaces: HandWorkspaces<V1Pod>,
 ): HandEnds {
   const runningPod: HandEnds['runningPod'] = async (hand) => {
-    const pods = await cluster.listPods(await cluster.listJobsOf(hand));
+    const jobs = await cluster.listJobsOf(hand);
+    const pods = await cluster.listPods(jobs);
     const pod = pods.find(({ metadata }) => metadata?.uid === hand.instance);
-    return pod !== undefined && readPodState(pod).type === 'running' ? pod : undefined;
+    if (pod === undefined) return undefined;
+    const { type } = readPodState(pod);
+    // A hand that was reached early may be released before its pod's status tells that it runs.
+    const isRunning =
+      type === 'running' || (type === 'starting' && (await answers(streams, jobs, pod)));
+    return isRunning ? pod : undefined;
   };
   const take = async (
     hand: HandInstance,
@@ -79,4 +87,13 @@ export function createHandEnds(
       }
     },
   };
+}
+
+async function answers(streams: HandStreams, jobs: readonly V1Job[], pod: V1Pod): Promise<boolean> {
+  const job = jobs.find((one) => belongsTo(pod, one));
+  if (job === undefined) return false;
+  return reachEarly(streams, job, pod).then(
+    () => true,
+    () => false,
+  );
 }
