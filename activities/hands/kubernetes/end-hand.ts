@@ -37,9 +37,8 @@ export function createHandEnds(
     if (pod === undefined) return undefined;
     const { type } = readPodState(pod);
     // A hand that was reached early may be released before its pod's status tells that it runs.
-    const isRunning =
-      type === 'running' || (type === 'starting' && (await answers(streams, jobs, pod)));
-    return isRunning ? pod : undefined;
+    if (type === 'starting') return (await answers(streams, jobs, pod)) ? pod : undefined;
+    return type === 'running' ? pod : undefined;
   };
   const take = async (
     hand: HandInstance,

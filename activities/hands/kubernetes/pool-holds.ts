@@ -1,6 +1,7 @@
 import type { V1Job, V1Pod } from '@kubernetes/client-node';
 import type { HandCluster } from '../../../k8s/hand-cluster.ts';
 import { HandGoneError } from '../hand-gone-error.ts';
+import { belongsTo } from './await-pod.ts';
 import type { HandStreams } from './hand-streams.ts';
 import { readPodState } from './pod-state.ts';
 
@@ -73,7 +74,7 @@ export function createPoolHolds(cluster: HandCluster, streams: HandStreams): Poo
         const entry = held.get(uid) ?? emptyHold(job);
         held.set(uid, entry);
         entry.job = job;
-        entry.pod = pods.find((pod) => isOwnedBy(pod, uid));
+        entry.pod = pods.find((pod) => belongsTo(pod, job));
         look(entry);
       }
     },
@@ -108,8 +109,4 @@ function emptyHold(job: V1Job): Held {
     isTaken: false,
     dead: undefined,
   };
-}
-
-function isOwnedBy({ metadata }: V1Pod, uid: string): boolean {
-  return (metadata?.ownerReferences ?? []).some((owner) => owner.uid === uid);
 }
